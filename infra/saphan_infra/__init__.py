@@ -1,0 +1,1 @@
+"""Where the platform runs: settings, broker, databases, metrics, logs, clock."""

@@ -1,0 +1,149 @@
+"""How many messages leave at once: whole batches to each partition, in order, acknowledged by every in-sync replica."""
+
+import asyncio
+import struct
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+_BATCH_BYTES_MAX = 1_000_000
+_REQUEST_BYTES_MAX = 17_000_000
+_MASK = 0xFFFFFFFF
+_MIX = 0x5BD1E995
+
+
+class Message(NamedTuple):
+    """One message to send. ``partition`` None means: by the key, as Kafka's own clients do."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]] = ()
+    timestamp_ms: int | None = None
+    partition: int | None = None
+
+
+class SendFailed(ConnectionError):
+    """The broker did not acknowledge. Some messages may be in the log: send all again, receivers drop repeats."""
+
+
+def murmur2(key: bytes) -> int:
+    """Kafka's hash of a key, 32 bits unsigned: the same partition as the Java client chooses."""
+    length = len(key)
+    h = 0x9747B28C ^ length
+    whole = length & ~3
+    for (k,) in struct.iter_unpack("<I", key[:whole]):
+        k = k * _MIX & _MASK  # noqa: PLW2901 - the mixing is one expression in three steps
+        k = (k ^ k >> 24) * _MIX & _MASK  # noqa: PLW2901
+        h = h * _MIX & _MASK ^ k
+    if length & 3:
+        h = (h ^ int.from_bytes(key[whole:], "little")) * _MIX & _MASK
+    h = (h ^ h >> 13) * _MIX & _MASK
+    return h ^ h >> 15
+
+
+def partition_of(key: bytes | None, partition_count: int) -> int:
+    """The partition of a key; a message without a key goes to partition 0."""
+    return 0 if key is None else (murmur2(key) & 0x7FFFFFFF) % partition_count
+
+
+class BatchProducer:
+    """Sends messages in whole batches.
+
+    A second batch for a partition leaves only when the first is acknowledged, so that nothing overtakes
+    what failed. ``security`` holds aiokafka's connection settings.
+    """
+
+    def __init__(self, bootstrap: str, client_id: str, security: Mapping[str, Any] | None = None) -> None:
+        self._settings: dict[str, Any] = {
+            "bootstrap_servers": bootstrap,
+            "client_id": client_id,
+            "acks": "all",
+            "enable_idempotence": True,
+            "max_batch_size": _BATCH_BYTES_MAX,
+            "max_request_size": _REQUEST_BYTES_MAX,
+            "request_timeout_ms": 20_000,
+            **(security or {}),
+        }
+        self._producer: AIOKafkaProducer | None = None
+
+    async def start(self) -> None:
+        """Connect. Raises aiokafka's KafkaError when no broker answers."""
+        producer = AIOKafkaProducer(**self._settings)
+        try:
+            await producer.start()
+        except BaseException:
+            await producer.stop()
+            raise
+        self._producer = producer
+
+    async def stop(self) -> None:
+        """Close the connection; what was sent is already acknowledged."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            await producer.stop()
+
+    async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:
+        """Send and wait for every acknowledgement; order is kept within a partition.
+
+        Raises SendFailed; the next call connects anew, because a producer that lost a batch has lost its sequence.
+        """
+        if self._producer is None:
+            await self._connect()
+        by_partition: dict[int, list[Message]] = {}
+        for message in messages:
+            partition = message.partition
+            if partition is None:
+                partition = partition_of(message.key, partition_count)
+            by_partition.setdefault(partition, []).append(message)
+        outcomes = await asyncio.gather(
+            *(self._send_in_order(topic, partition, rows) for partition, rows in by_partition.items()),
+            return_exceptions=True,
+        )
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if failures:
+            await self._discard()
+            if not isinstance(failures[0], (KafkaError, OSError, asyncio.TimeoutError)):
+                raise failures[0]
+            message_text = f"{topic}: the broker did not acknowledge ({type(failures[0]).__name__})"
+            raise SendFailed(message_text) from failures[0]
+
+    async def _connect(self) -> None:
+        try:
+            await self.start()
+        except (KafkaError, OSError) as error:
+            message = f"no broker answers at {self._settings['bootstrap_servers']} ({type(error).__name__})"
+            raise SendFailed(message) from error
+
+    async def _discard(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            closing = asyncio.ensure_future(producer.stop())
+            await asyncio.wait([closing], timeout=5)
+
+    async def _send_in_order(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
+        assert self._producer is not None
+        producer = self._producer
+        batch = producer.create_batch()
+        for message in messages:
+            row = {"key": message.key, "value": message.value, "timestamp": message.timestamp_ms}
+            if batch.append(**row, headers=message.headers) is None:
+                await (await producer.send_batch(batch, topic, partition=partition))
+                batch = producer.create_batch()
+                batch.append(**row, headers=message.headers)
+        if batch.record_count():
+            await (await producer.send_batch(batch, topic, partition=partition))
+
+
+async def end_offsets(
+    bootstrap: str, topic: str, partition_count: int, security: Mapping[str, Any] | None = None
+) -> dict[int, int]:
+    """The next offset of each partition. Raises aiokafka's KafkaError when no broker answers."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, **(security or {}))
+    await consumer.start()
+    try:
+        ends = await consumer.end_offsets([TopicPartition(topic, number) for number in range(partition_count)])
+        return {tp.partition: offset for tp, offset in ends.items()}
+    finally:
+        await consumer.stop()

@@ -1,0 +1,1 @@
+"""What the agencies, the processors and the receivers agree on: topics, Avro schemas and their bytes."""

@@ -1,0 +1,77 @@
+"""Which Avro schema, of which version and with which id, stands behind each topic."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from saphan_schemas.values import logical_type
+
+_LOCK = "schemas.lock.json"
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersion:
+    """One version of a topic's schema. ``schema_id`` is the number in the message's first five bytes."""
+
+    topic: str
+    version: int
+    schema_id: int
+    source: str
+
+    @property
+    def subject(self) -> str:
+        """Name in a schema registry: Confluent's TopicNameStrategy."""
+        return f"{self.topic}-value"
+
+    def parsed(self) -> dict[str, Any]:
+        """The schema as JSON, with its documentation."""
+        parsed: dict[str, Any] = json.loads(self.source)
+        return parsed
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All versions of all schemas, by topic (rising versions) and by id."""
+
+    by_topic: Mapping[str, tuple[SchemaVersion, ...]]
+    by_id: Mapping[int, SchemaVersion] = field(init=False)
+
+    def __post_init__(self) -> None:
+        by_id = {row.schema_id: row for rows in self.by_topic.values() for row in rows}
+        object.__setattr__(self, "by_id", by_id)
+
+    def latest(self, topic: str) -> SchemaVersion:
+        """The version that is written today. Raises KeyError for a topic without a schema."""
+        return self.by_topic[topic][-1]
+
+    def kinds(self, topic: str) -> dict[str, str]:
+        """Each field's name and :func:`~saphan_schemas.values.logical_type`, newest version, in order."""
+        return {f["name"]: logical_type(f["type"]) for f in self.latest(topic).parsed()["fields"]}
+
+
+def read_lock() -> dict[str, dict[str, int]]:
+    """The lock file: topic → version → schema id."""
+    lock: dict[str, dict[str, int]] = json.loads(_resource(_LOCK))
+    return lock
+
+
+@cache
+def default_catalogue() -> Catalogue:
+    """The schemas in this package with the ids of the lock file; nothing else need run.
+
+    Raises ValueError when a schema file and the lock file do not agree.
+    """
+    by_topic = {}
+    for topic, versions in read_lock().items():
+        rows = []
+        for version, schema_id in sorted(versions.items(), key=lambda row: int(row[0])):
+            rows.append(SchemaVersion(topic, int(version), schema_id, _resource(f"avro/{topic}/{version}.avsc")))
+        by_topic[topic] = tuple(rows)
+    return Catalogue(by_topic)
+
+
+def _resource(name: str) -> str:
+    return files("saphan_schemas").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,107 @@
+"""Which topics exist, how each is keyed, kept and partitioned, who owns it and who reads it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DAY_MS = 86_400_000
+
+#: Largest message that the platform processes; a larger one goes to the dead letters.
+MESSAGE_BYTES_MAX = 1_000_000
+#: Largest message that the broker takes, so that an oversized one can be kept as a dead letter.
+BROKER_MESSAGE_BYTES_MAX = 16_777_216
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """One row of the table of topics.
+
+    ``key`` says in words what the message key is. ``retention_ms`` is None for a topic that is only compacted.
+    """
+
+    name: str
+    role: Literal["feed", "internal", "outgoing"]
+    key: str
+    owner: str
+    readers: tuple[str, ...]
+    partitions: int
+    cleanup: Literal["compact", "delete"]
+    retention_ms: int | None
+    description: str
+
+    def settings(self) -> dict[str, str]:
+        """Topic configuration for the broker, by Kafka's own names."""
+        config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(BROKER_MESSAGE_BYTES_MAX)}
+        if self.retention_ms is not None:
+            config["retention.ms"] = str(self.retention_ms)
+        return config
+
+
+def _feed(name: str, owner: str, description: str) -> Topic:
+    return Topic(name, "feed", "record_id", owner, ("link",), 2, "compact", None, description)
+
+
+WORK_PERMITS = "doe.work-permits.v1"
+EMPLOYMENTS = "doe.employments.v1"
+DOE_EMPLOYERS = "doe.employers.v1"
+NON_THAI_IDS = "dopa.non-thai-ids.v1"
+STAYS = "immigration.stays.v1"
+INSURED_PERSONS = "sso.insured-persons.v1"
+CONTRIBUTIONS = "sso.contributions.v1"
+SSO_EMPLOYERS = "sso.employers.v1"
+HEALTH_COVER = "moph.health-cover.v1"
+INSPECTIONS = "dlpw.inspections.v1"
+EMPLOYER_PAIRS = "employers.pairs.v1"
+HEARTBEATS = "feed-heartbeats.v1"
+WORKER_RECORDS = "worker.records.v1"
+WORKER_INTEGRATED = "worker.integrated.v1"
+ENROLMENT_ALERTS = "alerts.enrolment.v1"
+DEAD_LETTERS = "dead-letters.v1"
+
+_ROWS = (
+    _feed(WORK_PERMITS, "DOE", "Work permits."),
+    _feed(EMPLOYMENTS, "DOE", "Hires and exits as notified."),
+    _feed(DOE_EMPLOYERS, "DOE", "Employers, by tax or citizen number."),
+    _feed(NON_THAI_IDS, "DOPA", "13-digit numbers of people without Thai nationality."),
+    _feed(STAYS, "Immigration", "Passports, visas, entries, exits and 90-day reports."),
+    _feed(INSURED_PERSONS, "SSO", "Insured persons: one person with one employer account."),
+    _feed(CONTRIBUTIONS, "SSO", "Contributions by month."),
+    _feed(SSO_EMPLOYERS, "SSO", "Employers, by account and branch."),
+    _feed(HEALTH_COVER, "MoPH", "Migrant health insurance: validity only."),
+    _feed(INSPECTIONS, "DLPW", "Inspections of establishments."),
+    _feed(EMPLOYER_PAIRS, "coordination", "Which SSO account and branch is which DOE employer."),
+    Topic(
+        HEARTBEATS, "feed", "feed", "every agency", ("link",), 1, "delete", 90 * DAY_MS,
+        "'My feed is complete up to T', with the feed's end offsets at that moment.",
+    ),
+    Topic(
+        WORKER_RECORDS, "internal", "worker_no", "link", ("integrate",), 4, "delete", 7 * DAY_MS,
+        "Each record with the worker that it belongs to.",
+    ),
+    Topic(
+        WORKER_INTEGRATED, "outgoing", "worker_no", "integrate", ("metrics consumer", "subscribers"), 4, "compact",
+        None, "The integrated state of each worker, without names or numbers.",
+    ),
+    Topic(
+        ENROLMENT_ALERTS, "outgoing", "alert_id", "integrate", ("alert delivery", "metrics consumer", "SSO"), 2,
+        "compact", None, "The state of each enrolment alert.",
+    ),
+    Topic(
+        DEAD_LETTERS, "outgoing", "topic-partition-offset", "link and integrate", ("operators",), 1, "delete",
+        365 * DAY_MS, "Messages that could not be processed, whole, with the reason.",
+    ),
+)  # fmt: skip
+
+#: Every topic by name.
+TOPICS: dict[str, Topic] = {topic.name: topic for topic in _ROWS}
+#: The agencies' feeds of records (heartbeats are not records).
+RECORD_FEEDS: tuple[str, ...] = tuple(t.name for t in _ROWS if t.role == "feed" and t.name != HEARTBEATS)
+#: Feeds whose records belong to a worker.
+WORKER_FEEDS: tuple[str, ...] = (
+    WORK_PERMITS,
+    EMPLOYMENTS,
+    NON_THAI_IDS,
+    STAYS,
+    INSURED_PERSONS,
+    CONTRIBUTIONS,
+    HEALTH_COVER,
+)
