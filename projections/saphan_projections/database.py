@@ -1,0 +1,213 @@
+"""How rows reach SQLite or PostgreSQL: one transaction a chunk, whole batches, the same calls for both."""
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlmodel import SQLModel
+
+_SQLITE_CACHE_KIB = 262_144
+#: Below this many rows one statement each is cheaper for PostgreSQL than COPY and merge.
+_COPY_ROWS_MIN = 20
+_BUSY_TIMEOUT_SECONDS = 30
+
+Row = tuple[Any, ...]
+
+
+class DatabaseUnavailable(ConnectionError):
+    """The database did not answer or refused for now (away, restarting, disk full, locked): try again later."""
+
+
+def table_of(model: type[SQLModel]) -> Table:
+    """The SQLAlchemy table behind a model."""
+    table: Table = model.__table__  # type: ignore[attr-defined]
+    return table
+
+
+def open_engine(url: str, *, schema: str | None = None) -> Engine:
+    """An engine with the settings that the platform relies on.
+
+    SQLite: write-ahead log, every commit reaches the disk, writers take the lock at once.
+    ``schema`` is a PostgreSQL schema that holds the tables instead of the first of the search path.
+    """
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT_SECONDS})
+        event.listen(engine, "connect", _on_sqlite_connect)
+        event.listen(engine, "begin", _on_sqlite_begin)
+        return engine
+    options = f"-csearch_path={schema}" if schema else ""
+    return create_engine(url, pool_pre_ping=True, connect_args={"options": options, "connect_timeout": 10})
+
+
+def _on_sqlite_connect(connection: sqlite3.Connection, _record: Any) -> None:
+    # The driver's own idea of transactions would commit before some statements.
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{_SQLITE_CACHE_KIB}", "temp_store=MEMORY"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _on_sqlite_begin(connection: Connection) -> None:
+    readonly = connection.get_execution_options().get("saphan_readonly", False)
+    connection.exec_driver_sql("BEGIN" if readonly else "BEGIN IMMEDIATE")
+
+
+class Transaction:
+    """Reads and writes of one transaction; column order is the model's."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._sqlite = connection.dialect.name == "sqlite"
+
+    def rows(self, sql: str, parameters: Row = ()) -> list[Row]:
+        """All rows of a query written with ``?`` placeholders."""
+        result = self._connection.exec_driver_sql(self._placed(sql), parameters)
+        return [tuple(row) for row in result.fetchall()]
+
+    def rows_in(self, sql: str, keys: Collection[Any], parameters: Row = ()) -> list[Row]:
+        """All rows of a query whose last condition is ``… IN (:keys)``."""
+        if not keys:
+            return []
+        if self._sqlite:
+            bound = json.dumps(list(keys))
+            statement = sql.replace("IN (:keys)", "IN (SELECT value FROM json_each(?))")
+            return self.rows(statement, (*parameters, bound))
+        return self.rows(sql.replace("IN (:keys)", "= ANY(?)"), (*parameters, list(keys)))
+
+    def execute(self, sql: str, parameters: Row = ()) -> int:
+        """Run one statement; the number of rows that it touched."""
+        return self._connection.exec_driver_sql(self._placed(sql), parameters).rowcount
+
+    def execute_many(self, sql: str, parameters: Sequence[Row]) -> None:
+        """Run one statement for each row of parameters."""
+        if parameters:
+            self._connection.exec_driver_sql(self._placed(sql), list(parameters))
+
+    def upsert(self, model: type[SQLModel], rows: Sequence[Row], *, newer_by: str | None = None) -> None:
+        """Insert or replace whole rows. With ``newer_by`` a row gives way only to a higher value of that column.
+
+        ``rows`` must not hold one key twice.
+        """
+        if not rows:
+            return
+        table = table_of(model)
+        if self._sqlite or len(rows) < _COPY_ROWS_MIN:
+            marks = ", ".join("?" for _ in table.columns)
+            self.execute_many(f"{_insert(table)} VALUES ({marks}) {_on_conflict(table, newer_by)}", rows)  # noqa: S608
+        else:
+            self._merge(table, rows, newer_by)
+
+    def insert(self, model: type[SQLModel], rows: Sequence[Row], columns: Sequence[str]) -> None:
+        """Append rows of these columns."""
+        if rows:
+            marks = ", ".join("?" for _ in columns)
+            names = ", ".join(f'"{name}"' for name in columns)
+            self.execute_many(f"INSERT INTO {table_of(model).name} ({names}) VALUES ({marks})", rows)  # noqa: S608
+
+    def delete(self, model: type[SQLModel], keys: Sequence[Row]) -> None:
+        """Delete by primary key."""
+        if keys:
+            table = table_of(model)
+            condition = " AND ".join(f'"{column.name}" = ?' for column in table.primary_key)
+            self.execute_many(f"DELETE FROM {table.name} WHERE {condition}", keys)  # noqa: S608
+
+    def _merge(self, table: Table, rows: Sequence[Row], newer_by: str | None) -> None:
+        staging = f"staging_{table.name}"
+        self._connection.exec_driver_sql(
+            f"CREATE TEMP TABLE IF NOT EXISTS {staging} (LIKE {table.name}) ON COMMIT DELETE ROWS"
+        )
+        names = ", ".join(f'"{column.name}"' for column in table.columns)
+        cursor = self._connection.connection.cursor()
+        with cursor.copy(f"COPY {staging} ({names}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+            for row in rows:
+                copy.write_row(row)
+        # One order for everybody: two owners who meet on a row wait for each other instead of dying.
+        keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
+        self._connection.exec_driver_sql(
+            f"{_insert(table)} SELECT {names} FROM {staging} ORDER BY {keys} {_on_conflict(table, newer_by)}"  # noqa: S608
+        )
+        self._connection.exec_driver_sql(f"TRUNCATE {staging}")
+
+    def _placed(self, sql: str) -> str:
+        return sql if self._sqlite else sql.replace("?", "%s")
+
+
+def _insert(table: Table) -> str:
+    names = ", ".join(f'"{column.name}"' for column in table.columns)
+    return f"INSERT INTO {table.name} ({names})"
+
+
+def _on_conflict(table: Table, newer_by: str | None) -> str:
+    keys = [column.name for column in table.primary_key]
+    values = [column.name for column in table.columns if column.name not in keys]
+    target = ", ".join(f'"{name}"' for name in keys)
+    if not values:
+        return f"ON CONFLICT ({target}) DO NOTHING"
+    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
+    guard = f' WHERE excluded."{newer_by}" > {table.name}."{newer_by}"' if newer_by else ""
+    return f"ON CONFLICT ({target}) DO UPDATE SET {sets}{guard}"
+
+
+class Database:
+    """One database of the platform."""
+
+    def __init__(self, url: str, *, schema: str | None = None) -> None:
+        self.engine = open_engine(url, schema=schema)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Transaction]:
+        """A transaction that commits at the end of the block. Raises DatabaseUnavailable where waiting may help."""
+        with self._translated(), self.engine.begin() as connection:
+            yield Transaction(connection)
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        """One consistent view of the committed rows; takes no lock that a writer would wait for."""
+        options = {"saphan_readonly": True} if self.engine.dialect.name == "sqlite" else {
+            "isolation_level": "REPEATABLE READ", "postgresql_readonly": True,
+        }  # fmt: skip
+        with self._translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+            yield Transaction(connection)
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            if _may_pass(error):
+                message = f"{self.engine.dialect.name}: {type(error.orig).__name__}: {_first_line(error)}"
+                raise DatabaseUnavailable(message) from error
+            raise
+
+
+def _first_line(error: DBAPIError) -> str:
+    # The rest of the message may quote parameters, which are people's data.
+    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no detail"
+
+
+def _may_pass(error: DBAPIError) -> bool:
+    """Whether waiting may help: away, restarting, locked, full, or two writers in each other's way."""
+    if error.connection_invalidated:
+        return True
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state[:2] in {"08", "40", "53", "55", "57", "58"}
+    name = type(error.orig).__name__
+    if name != "OperationalError":
+        return False
+    text = str(error.orig)
+    return "no such table" not in text and "no such column" not in text and "syntax error" not in text
+
+
+def create_tables(database: Database) -> None:
+    """Create every table as the models say, for tests and shadow databases; real ones are migrated."""
+    metadata: MetaData = SQLModel.metadata
+    metadata.create_all(database.engine)

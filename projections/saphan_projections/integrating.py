@@ -1,0 +1,373 @@
+"""What a chunk of worker records changes: the workers' states, the rows that people ask for, and the alerts to tell.
+
+One partition's chunk at a time. Every read sees the last committed chunk of the same partition, so that the result is
+a function of what this partition was sent, in order.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, NamedTuple, Protocol
+
+import msgpack
+
+from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id, decide, fingerprint, next_check_day
+from saphan_projections.law import Law, eligibility
+from saphan_projections.linking import LinkMessage
+from saphan_projections.worker import (
+    KEPT,
+    KnownAlert,
+    Member,
+    View,
+    WorkerState,
+    employments,
+    insurances,
+    view,
+    worker_id,
+)
+from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYMENTS, INSURED_PERSONS
+from saphan_schemas.values import bangkok_day
+
+
+class WorkerRecord(NamedTuple):
+    """A message of worker.records.v1 with its decoded payload (None when the record moved away)."""
+
+    message: LinkMessage
+    record: Mapping[str, Any] | None
+
+
+class StoredPair(NamedTuple):
+    """One row of a partition's copy of the employer pairs."""
+
+    record_no: int
+    sequence: int
+    present: bool
+    pair: Pair
+
+
+class IntegrateRows(Protocol):
+    """What the store answers for one partition."""
+
+    def worker_states(self, worker_nos: Collection[int]) -> Iterable[tuple[int, bytes]]:
+        """(worker number, packed state) of the known ones."""
+
+    def workers_of_employers(self, employer_ids: Collection[str]) -> set[int]:
+        """Workers with an employment at one of these employers."""
+
+    def workers_of_accounts(self, accounts: Collection[tuple[str, str]]) -> set[int]:
+        """Workers with an insurance under one of these accounts and branches."""
+
+    def workers_to_check(self, until_day: int) -> set[int]:
+        """Workers with a waiting alert whose last day in time is before ``until_day``."""
+
+
+class AlertChange(NamedTuple):
+    """A new look at one alert. ``told`` is True when the state is news to the receivers."""
+
+    alert_id: str
+    worker_no: int
+    worker_id: str
+    employment_record_no: int
+    employment_record_id: str
+    employer_id: str
+    decision: Decision
+    version: int
+    sequence: int
+    caused_at: int
+    told: bool
+    check_day: int | None
+
+
+class DeletedAlert(NamedTuple):
+    """An alert whose employment the agency deleted: withdrawn, and no longer part of what is settled."""
+
+    alert_id: str
+    worker_id: str
+    employment_record_id: str
+    employer_id: str
+    due_day: int
+    since_day: int
+    rule_version: str
+    sequence: int
+    caused_at: int
+
+
+@dataclass(slots=True)
+class WorkerChange:
+    """A worker whose state is to be written; ``integrated`` says whether the view is to be published, too."""
+
+    state: WorkerState
+    sequence: int
+    worker_id: str
+    view: View
+    eligible: bool
+    integrated: bool
+
+
+@dataclass(slots=True)
+class IntegrateEffects:
+    """What one chunk changes."""
+
+    workers: dict[int, WorkerChange] = field(default_factory=dict)
+    employments: dict[tuple[int, int], Member | None] = field(default_factory=dict)
+    enrolments: dict[tuple[int, int], Member | None] = field(default_factory=dict)
+    contributions: dict[tuple[int, int], WorkerRecord] = field(default_factory=dict)
+    pairs: dict[int, StoredPair] = field(default_factory=dict)
+    watermarks: dict[str, int] = field(default_factory=dict)
+    alerts: list[AlertChange] = field(default_factory=list)
+    alerts_deleted: list[DeletedAlert] = field(default_factory=list)
+    alerts_moved: set[tuple[str, int]] = field(default_factory=set)
+
+
+class Integrator:
+    """Applies one partition's chunks. After a chunk that could not be committed, throw it away."""
+
+    def __init__(
+        self,
+        rows: IntegrateRows,
+        pairs: Iterable[StoredPair],
+        watermarks: Mapping[str, int],
+        law: Law,
+        worker_id_key: bytes,
+        cached_workers_max: int = 100_000,
+    ) -> None:
+        self._rows = rows
+        self._law = law
+        self._key = worker_id_key
+        self._cached_workers_max = cached_workers_max
+        self._states: dict[int, WorkerState] = {}
+        self._watermarks = dict(watermarks)
+        self._pairs = {stored.record_no: stored for stored in pairs}
+        self._by_account: dict[tuple[str, str], list[Pair]] = {}
+        for stored in self._pairs.values():
+            self._index_pair(stored)
+        self._effects = IntegrateEffects()
+        self._causes: dict[int, tuple[int, int]] = {}
+        self._views_changed: set[int] = set()
+
+    def apply(self, chunk: Sequence[WorkerRecord]) -> IntegrateEffects:
+        """Fold a chunk in and decide the alerts of every worker that it touches, once."""
+        self._effects = IntegrateEffects()
+        self._causes, self._views_changed = {}, set()
+        if len(self._states) > self._cached_workers_max:
+            self._states = {}
+        self._load({event.message.worker_no for event in chunk if event.message.feed != CONTRIBUTIONS})
+        for event in chunk:
+            self._one(event)
+        for worker_no, (sequence, caused_at) in self._causes.items():
+            self._settle(worker_no, sequence, caused_at)
+        return self._effects
+
+    @property
+    def watermarks(self) -> Mapping[str, int]:
+        """Up to when each feed is known to be complete, ms UTC."""
+        return self._watermarks
+
+    def _load(self, worker_nos: Collection[int]) -> None:
+        missing = [number for number in worker_nos if number not in self._states and number]
+        if not missing:
+            return
+        for number, packed in self._rows.worker_states(missing):
+            self._states[number] = WorkerState.unpack(number, packed)
+        for number in missing:
+            if number not in self._states:
+                self._states[number] = WorkerState(number)
+
+    # -- one event -------------------------------------------------------------------------------------------------
+
+    def _one(self, event: WorkerRecord) -> None:
+        message = event.message
+        if message.kind == "heartbeat":
+            self._heartbeat(message, event.record)
+        elif message.kind == "pair":
+            self._pair(message, event.record)
+        elif message.feed == CONTRIBUTIONS:
+            self._contribution(event)
+        elif message.kind == "moved" or message.deleted:
+            self._away(message)
+        else:
+            self._put(message, event.record or {})
+
+    def _put(self, message: LinkMessage, record: Mapping[str, Any]) -> None:
+        feed = message.feed
+        member = Member(
+            message.sequence,
+            feed,
+            message.record_id,
+            message.version,
+            message.changed_at,
+            message.content_hash,
+            message.source_partition,
+            message.source_offset,
+            tuple([record[name] for name in KEPT[feed]]),
+        )
+        if self._states[message.worker_no].put(message.record_no, member):
+            self._touch(message, member)
+
+    def _away(self, message: LinkMessage) -> None:
+        state = self._states[message.worker_no]
+        if not state.remove(message.record_no, message.sequence):
+            return
+        if message.kind == "moved" and message.record_no in state.alerts:
+            # The employment goes on under another worker, who tells its alert from now on.
+            known = state.alerts.pop(message.record_no)
+            self._effects.alerts_moved.add((known.alert_id, message.worker_no))
+        self._touch(message, None)
+
+    def _touch(self, message: LinkMessage, member: Member | None) -> None:
+        key = message.worker_no, message.record_no
+        if message.feed == EMPLOYMENTS:
+            self._effects.employments[key] = member
+        elif message.feed == INSURED_PERSONS:
+            self._effects.enrolments[key] = member
+        self._causes[message.worker_no] = message.sequence, message.received_at
+        self._views_changed.add(message.worker_no)
+
+    def _contribution(self, event: WorkerRecord) -> None:
+        key = event.message.worker_no, event.message.record_no
+        known = self._effects.contributions.get(key)
+        if known is None or event.message.sequence > known.message.sequence:
+            self._effects.contributions[key] = event
+
+    def _heartbeat(self, message: LinkMessage, record: Mapping[str, Any] | None) -> None:
+        until = int(record["complete_until"]) if record is not None else 0
+        if until <= self._watermarks.get(message.record_id, -1):
+            return
+        self._watermarks[message.record_id] = self._effects.watermarks[message.record_id] = until
+        if message.record_id == INSURED_PERSONS:
+            self._look_again(self._rows.workers_to_check(bangkok_day(until)), message)
+
+    def _pair(self, message: LinkMessage, record: Mapping[str, Any] | None) -> None:
+        known = self._pairs.get(message.record_no)
+        if (known is not None and message.sequence <= known.sequence) or record is None:
+            return
+        reference = RecordReference(
+            message.feed, message.record_id, message.version, message.source_partition, message.source_offset
+        )
+        pair = Pair(reference, record["sso_account"], record["sso_branch"], record["employer_id"])
+        stored = StoredPair(message.record_no, message.sequence, not message.deleted, pair)
+        if known is not None:
+            self._unindex_pair(known)
+        self._index_pair(stored)
+        self._pairs[message.record_no] = self._effects.pairs[message.record_no] = stored
+        affected = [row.pair for row in (known, stored) if row is not None]
+        accounts = {(pair.account, pair.branch) for pair in affected}
+        self._look_again(self._rows.workers_of_accounts(accounts), message)
+
+    def _look_again(self, worker_nos: Collection[int], message: LinkMessage) -> None:
+        self._load(worker_nos)
+        for worker_no in worker_nos:
+            self._causes.setdefault(worker_no, (message.sequence, message.received_at))
+        # Workers of this very chunk are not in the rows yet: they are looked at in any case, but the cause is newer.
+        for worker_no in self._causes:
+            if self._causes[worker_no][0] < message.sequence:
+                self._causes[worker_no] = message.sequence, message.received_at
+
+    def _index_pair(self, stored: StoredPair) -> None:
+        if stored.present:
+            self._by_account.setdefault((stored.pair.account, stored.pair.branch), []).append(stored.pair)
+
+    def _unindex_pair(self, stored: StoredPair) -> None:
+        if stored.present:
+            self._by_account[stored.pair.account, stored.pair.branch].remove(stored.pair)
+
+    # -- after the last event --------------------------------------------------------------------------------------
+
+    def _settle(self, worker_no: int, sequence: int, caused_at: int) -> None:
+        state = self._states[worker_no]
+        opaque = worker_id(state, self._key) if state.members else ""
+        self._decide_alerts(state, opaque, sequence, caused_at)
+        self._effects.workers[worker_no] = WorkerChange(
+            state,
+            sequence,
+            opaque,
+            view(state),
+            self._is_eligible(state),
+            integrated=worker_no in self._views_changed,
+        )
+
+    def _decide_alerts(self, state: WorkerState, opaque: str, sequence: int, caused_at: int) -> None:
+        jobs = employments(state)
+        if not jobs and not state.alerts:
+            return
+        cover = insurances(state)
+        complete_until = self._watermarks.get(INSURED_PERSONS)
+        for record_no, job in jobs.items():
+            if job.start_day is None or job.employer_id is None:
+                continue
+            decision = decide(job, cover, self._by_account, complete_until, self._law)
+            self._note(state, opaque, record_no, job.reference.record_id, job.employer_id, decision, sequence, caused_at)
+        for record_no in [number for number in state.alerts if number not in jobs]:
+            self._withdraw_deleted(state, opaque, record_no, sequence, caused_at)
+
+    def _note(  # noqa: PLR0913 - the parts of one alert row
+        self,
+        state: WorkerState,
+        opaque: str,
+        record_no: int,
+        record_id: str,
+        employer_id: str,
+        decision: Decision,
+        sequence: int,
+        caused_at: int,
+    ) -> None:
+        known = state.alerts.get(record_no)
+        told = fingerprint(decision)
+        evidence_hash = hash_of(decision.evidence)
+        if known is not None and known.told == told and known.evidence_hash == evidence_hash:
+            return
+        news = known is None or known.told != told
+        identity = known.alert_id if known is not None else alert_id(record_id)
+        version = sequence if known is None or news else known.version
+        state.alerts[record_no] = KnownAlert(
+            identity, version, told, evidence_hash, record_id, employer_id, decision.rule_version
+        )
+        self._effects.alerts.append(
+            AlertChange(
+                identity,
+                state.worker_no,
+                opaque,
+                record_no,
+                record_id,
+                employer_id,
+                decision,
+                version,
+                sequence,
+                caused_at,
+                news,
+                next_check_day(decision),
+            )
+        )
+
+    def _withdraw_deleted(
+        self, state: WorkerState, opaque: str, record_no: int, sequence: int, caused_at: int
+    ) -> None:
+        known = state.alerts.pop(record_no)
+        _, due_day, since_day, *_ = known.told
+        self._effects.alerts_deleted.append(
+            DeletedAlert(
+                known.alert_id,
+                opaque,
+                known.employment_record_id,
+                known.employer_id,
+                due_day,
+                since_day,
+                known.rule_version,
+                sequence,
+                caused_at,
+            )
+        )
+
+    def _is_eligible(self, state: WorkerState) -> bool:
+        return any(
+            member.kept[2] is None
+            and member.kept[1] is not None
+            and eligibility(member.kept[4], member.kept[5], None, member.kept[1], self._law) == "eligible"
+            for member in state.members.values()
+            if member.feed == EMPLOYMENTS
+        )
+
+
+def hash_of(evidence: Sequence[tuple[str, RecordReference]]) -> int:
+    """64 signed bits that change with the evidence, the same in every process."""
+    return int.from_bytes(blake2b(msgpack.packb(evidence), digest_size=8).digest(), "big", signed=True)

@@ -1,0 +1,202 @@
+"""How link's knowledge is read and written: rows of records, workers' signatures, identifiers and heartbeats."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import astuple
+from typing import NamedTuple
+
+import msgpack
+
+from saphan_projections.database import Transaction
+from saphan_projections.identity import Signature, identifier_hash
+from saphan_projections.linking import FeedRecord, LinkEffects, Numbers, StoredRecord
+from saphan_projections.tables import (
+    FeedFreshnessRow,
+    GenericIdentifierRow,
+    LinkIdentifierRow,
+    LinkNumbersRow,
+    LinkWorkerRow,
+    PendingHeartbeatRow,
+    RecordRow,
+)
+
+_RECORD_COLUMNS = (
+    "record_no, key_hash, worker_no, feed, record_id, version, changed_at, content_hash, deleted,"
+    ' partition, "offset", received_at, sequence, signature_hash, payload'
+)
+
+
+class PendingHeartbeat(NamedTuple):
+    """A heartbeat that link has read but may not pass on yet."""
+
+    feed: str
+    complete_until: int
+    partition: int
+    offset: int
+    received_at: int
+    payload: bytes
+
+
+class FeedRead(NamedTuple):
+    """What one chunk adds to a feed partition's freshness."""
+
+    feed: str
+    partition: int
+    events: int
+    rejected: int
+    changed_at_max: int
+    received_at_max: int
+
+
+class LinkRowsOf:
+    """:class:`saphan_projections.linking.LinkRows` over a transaction that the caller may change for each chunk."""
+
+    def __init__(self) -> None:
+        self._transaction: Transaction | None = None
+
+    def use(self, transaction: Transaction) -> None:
+        """Read through this transaction from now on."""
+        self._transaction = transaction
+
+    @property
+    def _current(self) -> Transaction:
+        if self._transaction is None:
+            message = "LinkRowsOf.use comes before the first read"
+            raise RuntimeError(message)
+        return self._transaction
+
+    def records_by_key(self, key_hashes: Collection[int]) -> Iterable[StoredRecord]:
+        sql = f"SELECT {_RECORD_COLUMNS} FROM record WHERE key_hash IN (:keys)"  # noqa: S608
+        return [StoredRecord(*row) for row in self._current.rows_in(sql, key_hashes)]
+
+    def records_of_workers(self, worker_nos: Collection[int]) -> Iterable[StoredRecord]:
+        sql = f"SELECT {_RECORD_COLUMNS} FROM record WHERE worker_no IN (:keys)"  # noqa: S608
+        return [StoredRecord(*row) for row in self._current.rows_in(sql, worker_nos)]
+
+    def workers_by_identifier(self, identifier_hashes: Collection[int]) -> Iterable[tuple[int, int]]:
+        sql = "SELECT identifier_hash, worker_no FROM link_identifier WHERE identifier_hash IN (:keys)"
+        return [(number, worker_no) for number, worker_no in self._current.rows_in(sql, identifier_hashes)]
+
+    def signatures_of_workers(self, worker_nos: Collection[int]) -> Iterable[tuple[int, list[Signature]]]:
+        sql = "SELECT worker_no, signatures FROM link_worker WHERE worker_no IN (:keys)"
+        for worker_no, packed in self._current.rows_in(sql, worker_nos):
+            yield worker_no, [Signature(*row) for row in msgpack.unpackb(packed, use_list=False)]
+
+    def generic_among(self, identifier_hashes: Collection[int]) -> set[str]:
+        sql = "SELECT identifier FROM generic_identifier WHERE identifier_hash IN (:keys)"
+        return {identifier for (identifier,) in self._current.rows_in(sql, identifier_hashes)}
+
+
+def read_numbers(transaction: Transaction) -> Numbers:
+    """The next free numbers."""
+    rows = transaction.rows("SELECT worker_no, record_no, sequence FROM link_numbers WHERE only = 1")
+    return Numbers(*rows[0]) if rows else Numbers()
+
+
+def write_effects(transaction: Transaction, effects: LinkEffects, numbers: Numbers) -> None:
+    """Write what a chunk changed."""
+    transaction.upsert(RecordRow, [_record_row(effects.records[number]) for number in sorted(effects.records)])
+    gone = [(number,) for number in effects.workers_gone if number not in effects.workers]
+    transaction.delete(LinkWorkerRow, gone)
+    workers = [(number, msgpack.packb(signatures)) for number, signatures in sorted(effects.workers.items())]
+    transaction.upsert(LinkWorkerRow, workers)
+    transaction.delete(LinkIdentifierRow, sorted(effects.identifiers_removed))
+    transaction.upsert(LinkIdentifierRow, sorted(effects.identifiers_added))
+    transaction.delete(GenericIdentifierRow, [(identifier,) for identifier in sorted(effects.generic_removed)])
+    generic = [(identifier, identifier_hash(identifier)) for identifier in sorted(effects.generic_added)]
+    transaction.upsert(GenericIdentifierRow, generic)
+    write_numbers(transaction, numbers)
+
+
+def write_numbers(transaction: Transaction, numbers: Numbers) -> None:
+    """Write the next free numbers."""
+    transaction.upsert(LinkNumbersRow, [(1, *astuple(numbers))])
+
+
+def _record_row(record: StoredRecord) -> tuple[object, ...]:
+    return (
+        record.record_no,
+        record.key_hash,
+        record.worker_no,
+        record.feed,
+        record.record_id,
+        record.version,
+        record.changed_at,
+        record.content_hash,
+        bool(record.deleted),
+        record.partition,
+        record.offset,
+        record.received_at,
+        record.sequence,
+        record.signature_hash,
+        record.payload,
+    )
+
+
+def write_freshness(transaction: Transaction, read: FeedRead) -> None:
+    """Add a chunk to its feed partition's counts."""
+    key = read.feed, read.partition
+    known = transaction.rows(
+        "SELECT events, rejected, changed_at_max, received_at_max, complete_until FROM feed_freshness"
+        " WHERE feed = ? AND partition = ?",
+        key,
+    )
+    events, rejected, changed_at, received_at, complete_until = known[0] if known else (0, 0, 0, 0, None)
+    row = (
+        *key,
+        events + read.events,
+        rejected + read.rejected,
+        max(changed_at, read.changed_at_max),
+        max(received_at, read.received_at_max),
+        complete_until,
+    )
+    transaction.upsert(FeedFreshnessRow, [row])
+
+
+def write_complete_until(transaction: Transaction, feed: str, complete_until: int) -> None:
+    """Note that a heartbeat passed: the feed is read completely up to this moment (ms UTC)."""
+    transaction.execute(
+        "UPDATE feed_freshness SET complete_until = ?"
+        " WHERE feed = ? AND (complete_until IS NULL OR complete_until < ?)",
+        (complete_until, feed, complete_until),
+    )
+
+
+def hold_heartbeats(transaction: Transaction, heartbeats: Sequence[PendingHeartbeat]) -> None:
+    """Keep heartbeats until their end offsets are reached; a repeat replaces itself."""
+    latest = {(row.feed, row.complete_until): row for row in heartbeats}
+    transaction.upsert(PendingHeartbeatRow, [tuple(latest[key]) for key in sorted(latest)])
+
+
+def held_heartbeats(transaction: Transaction) -> list[PendingHeartbeat]:
+    """Every heartbeat that waits."""
+    rows = transaction.rows(
+        'SELECT feed, complete_until, partition, "offset", received_at, payload FROM pending_heartbeat'
+    )
+    return [PendingHeartbeat(*row) for row in rows]
+
+
+def release_heartbeats(transaction: Transaction, feed: str, complete_until: int) -> None:
+    """Forget the waiting heartbeats of a feed up to the one that passed."""
+    transaction.execute("DELETE FROM pending_heartbeat WHERE feed = ? AND complete_until <= ?", (feed, complete_until))
+
+
+def is_reached(end_offsets: Mapping[int, int], next_offsets: Mapping[int, int]) -> bool:
+    """Whether everything before these end offsets has been read."""
+    return all(next_offsets.get(partition, 0) >= end for partition, end in end_offsets.items())
+
+
+def as_feed_record(heartbeat: PendingHeartbeat) -> FeedRecord:
+    """The heartbeat as something that :meth:`saphan_projections.linking.Linker.broadcast` can say."""
+    return FeedRecord(
+        "feed-heartbeats.v1",
+        heartbeat.feed,
+        0,
+        heartbeat.complete_until,
+        0,
+        False,
+        heartbeat.partition,
+        heartbeat.offset,
+        heartbeat.received_at,
+        None,
+        heartbeat.payload,
+    )

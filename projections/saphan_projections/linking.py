@@ -1,0 +1,518 @@
+"""Which worker each arriving record belongs to, and what must be said when that changes.
+
+The partition of records into workers equals :func:`saphan_projections.identity.groups` over all present records,
+whatever their order of arrival; only the workers that a change touches are looked at. Worker numbers are handles:
+they depend on history, outside receivers key on record ids.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal, NamedTuple, Protocol
+
+from saphan_projections.identity import GENERIC_BIRTH_DATES_MIN, Signature, groups, identifier_hash
+from saphan_schemas.topics import EMPLOYER_PAIRS
+
+#: Holders of a generic identifier that are looked at in one read when it may have become specific again.
+_HOLDERS_PER_READ = 64
+
+
+class FeedRecord(NamedTuple):
+    """One decoded feed message. ``signature`` is None for a feed whose records belong to no worker."""
+
+    feed: str
+    record_id: str
+    version: int
+    changed_at: int
+    content_hash: int
+    deleted: bool
+    partition: int
+    offset: int
+    received_at: int
+    signature: Signature | None
+    payload: bytes
+
+
+@dataclass(slots=True)
+class StoredRecord:
+    """The newest version of one record, as the store keeps it; the fields are the table's columns in order."""
+
+    record_no: int
+    key_hash: int
+    worker_no: int | None
+    feed: str
+    record_id: str
+    version: int
+    changed_at: int
+    content_hash: int
+    deleted: bool
+    partition: int
+    offset: int
+    received_at: int
+    sequence: int
+    signature_hash: int
+    payload: bytes
+
+
+class LinkMessage(NamedTuple):
+    """What integrate is told. ``record`` is copied when the message is made."""
+
+    kind: Literal["record", "moved", "pair", "heartbeat"]
+    worker_no: int
+    sequence: int
+    record_no: int
+    feed: str
+    record_id: str
+    version: int
+    changed_at: int
+    deleted: bool
+    content_hash: int
+    source_partition: int
+    source_offset: int
+    received_at: int
+    payload: bytes
+
+
+class LinkRows(Protocol):
+    """What the store answers; every read sees the last committed chunk."""
+
+    def records_by_key(self, key_hashes: Collection[int]) -> Iterable[StoredRecord]:
+        """Records whose key hashes to one of these."""
+
+    def records_of_workers(self, worker_nos: Collection[int]) -> Iterable[StoredRecord]:
+        """Records that belong to these workers."""
+
+    def workers_by_identifier(self, identifier_hashes: Collection[int]) -> Iterable[tuple[int, int]]:
+        """(identifier hash, worker number) of every holder."""
+
+    def signatures_of_workers(self, worker_nos: Collection[int]) -> Iterable[tuple[int, list[Signature]]]:
+        """(worker number, its different signatures)."""
+
+    def generic_among(self, identifier_hashes: Collection[int]) -> set[str]:
+        """Which identifiers with these hashes are generic."""
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The next free numbers; committed with each chunk."""
+
+    worker_no: int = 1
+    record_no: int = 1
+    sequence: int = 1
+
+
+class _Worker:
+    """One worker's different signatures and all identifiers in them."""
+
+    __slots__ = ("identifiers", "signatures")
+
+    def __init__(self, signatures: Iterable[Signature]) -> None:
+        self.signatures = set(signatures)
+        self.identifiers = {identifier for s in self.signatures for identifier in s.identifiers}
+
+
+@dataclass(slots=True)
+class LinkEffects:
+    """What one chunk changes: rows to write and messages to send, in order."""
+
+    records: dict[int, StoredRecord] = field(default_factory=dict)
+    workers: dict[int, list[Signature]] = field(default_factory=dict)
+    workers_gone: set[int] = field(default_factory=set)
+    identifiers_added: set[tuple[int, int]] = field(default_factory=set)
+    identifiers_removed: set[tuple[int, int]] = field(default_factory=set)
+    generic_added: set[str] = field(default_factory=set)
+    generic_removed: set[str] = field(default_factory=set)
+    messages: list[LinkMessage] = field(default_factory=list)
+    stale: int = 0
+
+
+def record_key_hash(feed: str, record_id: str) -> int:
+    """64 signed bits of a record's key; equality is always checked on feed and record id."""
+    return int.from_bytes(blake2b(f"{feed}|{record_id}".encode(), digest_size=8).digest(), "big", signed=True)
+
+
+def _signature_hash(signature: Signature | None) -> int:
+    return 0 if signature is None else identifier_hash(f"{signature.birth_day}|{'|'.join(signature.identifiers)}")
+
+
+class Linker:
+    """Applies chunks. After a chunk that could not be committed, throw the linker away: its cache ran ahead."""
+
+    def __init__(
+        self,
+        rows: LinkRows,
+        numbers: Numbers,
+        signature_of_payload: Callable[[str, bytes], Signature],
+        cached_workers_max: int = 250_000,
+    ) -> None:
+        self.numbers = numbers
+        self._rows = rows
+        self._signature_of_payload = signature_of_payload
+        self._cached_workers_max = cached_workers_max
+        self._workers: dict[int, _Worker] = {}
+        self._owners: dict[str, list[int]] = {}
+        self._generic: set[str] = set()
+        self._effects = LinkEffects()
+        self._loaded: dict[int, StoredRecord] = {}
+        self._by_key: dict[tuple[str, str], StoredRecord] = {}
+
+    def apply(self, chunk: Sequence[FeedRecord]) -> LinkEffects:
+        """Fold a chunk in; the result is the same state however records are cut into chunks."""
+        self._effects = LinkEffects()
+        self._loaded = {}
+        if len(self._workers) > self._cached_workers_max:
+            self._workers, self._owners, self._generic = {}, {}, set()
+        self._read_ahead(chunk)
+        for event in chunk:
+            self._one(event)
+        effects = self._effects
+        effects.workers = {
+            number: sorted(self._workers[number].signatures, key=repr)
+            for number in effects.workers
+            if number in self._workers
+        }
+        return effects
+
+    def broadcast(self, kind: Literal["pair", "heartbeat"], event: FeedRecord, record_no: int = 0) -> LinkMessage:
+        """A message for every partition of integrate."""
+        return self._message(kind, 0, record_no, event)
+
+    # -- reading ahead ---------------------------------------------------------------------------------------------
+
+    def _read_ahead(self, chunk: Sequence[FeedRecord]) -> None:
+        hashes = {record_key_hash(event.feed, event.record_id) for event in chunk}
+        self._by_key = {}
+        for record in self._rows.records_by_key(hashes):
+            self._loaded[record.record_no] = record
+            self._by_key[record.feed, record.record_id] = record
+        owners = self._owners
+        unknown = {
+            identifier
+            for event in chunk
+            if event.signature is not None
+            for identifier in event.signature.identifiers
+            if identifier not in owners
+        }
+        self._load_owners(unknown)
+
+    def _load_owners(self, identifiers: Collection[str]) -> None:
+        if not identifiers:
+            return
+        by_hash: dict[int, list[int]] = {}
+        hashes = {identifier: identifier_hash(identifier) for identifier in identifiers}
+        holders: set[int] = set()
+        generic = self._rows.generic_among(hashes.values())
+        self._generic.update(generic.intersection(identifiers))
+        # A generic identifier may have very many holders, who are looked up only when it might become specific again.
+        wanted = {number for identifier, number in hashes.items() if identifier not in self._generic}
+        for number, worker_no in self._rows.workers_by_identifier(wanted):
+            by_hash.setdefault(number, []).append(worker_no)
+            holders.add(worker_no)
+        self._load_workers(holders)
+        for identifier, number in hashes.items():
+            self._owners[identifier] = [
+                worker_no
+                for worker_no in by_hash.get(number, ())
+                if worker_no in self._workers and identifier in self._workers[worker_no].identifiers
+            ]
+
+    def _load_workers(self, worker_nos: Collection[int]) -> None:
+        gone = self._effects.workers_gone
+        missing = [number for number in worker_nos if number not in self._workers and number not in gone]
+        if missing:
+            for number, signatures in self._rows.signatures_of_workers(missing):
+                self._workers[number] = _Worker(signatures)
+
+    # -- one event -------------------------------------------------------------------------------------------------
+
+    def _one(self, event: FeedRecord) -> None:
+        stored = self._by_key.get((event.feed, event.record_id))
+        if stored is None:
+            self._new(event)
+            return
+        if (event.version, event.changed_at, event.content_hash) <= (
+            stored.version,
+            stored.changed_at,
+            stored.content_hash,
+        ):
+            self._effects.stale += 1
+            return
+        worker_before, signature_before = stored.worker_no, stored.signature_hash
+        payload_before = stored.payload
+        signature = None if event.deleted else event.signature
+        stored.version, stored.changed_at, stored.content_hash = event.version, event.changed_at, event.content_hash
+        stored.deleted, stored.partition, stored.offset = event.deleted, event.partition, event.offset
+        stored.received_at, stored.payload = event.received_at, event.payload
+        stored.signature_hash = _signature_hash(signature)
+        self._effects.records[stored.record_no] = stored
+        if event.signature is None:
+            self._unowned(event, stored)
+        elif worker_before is None:
+            if signature is not None:
+                self._attach(stored, signature)
+        elif signature is not None and stored.signature_hash == signature_before:
+            self._say("record", worker_before, stored)
+        else:
+            before = self._signature_of_payload(event.feed, payload_before)
+            self._reattach(stored, worker_before, before, signature)
+
+    def _new(self, event: FeedRecord) -> None:
+        signature = None if event.deleted else event.signature
+        record = StoredRecord(
+            self.numbers.record_no,
+            record_key_hash(event.feed, event.record_id),
+            None,
+            *event[:9],
+            0,
+            _signature_hash(signature),
+            event.payload,
+        )
+        self.numbers.record_no += 1
+        self._by_key[event.feed, event.record_id] = record
+        self._loaded[record.record_no] = record
+        self._effects.records[record.record_no] = record
+        if event.signature is None:
+            self._unowned(event, record)
+        elif signature is not None:
+            self._attach(record, signature)
+
+    def _unowned(self, event: FeedRecord, record: StoredRecord) -> None:
+        if event.feed == EMPLOYER_PAIRS:
+            message = self.broadcast("pair", event, record.record_no)
+            record.sequence = message.sequence
+            self._effects.messages.append(message)
+
+    def _attach(self, record: StoredRecord, signature: Signature) -> None:
+        owners = self._owners_of(signature)
+        if len(owners) > 1:
+            self._regroup(owners, record)
+            return
+        if owners:
+            (number,) = owners
+        else:
+            number = self.numbers.worker_no
+            self.numbers.worker_no += 1
+            self._workers[number] = _Worker(())
+        record.worker_no = number
+        worker = self._workers[number]
+        self._say("record", number, record)
+        if signature in worker.signatures:
+            return
+        worker.signatures.add(signature)
+        self._effects.workers[number] = []
+        for identifier in signature.identifiers:
+            if identifier not in worker.identifiers:
+                worker.identifiers.add(identifier)
+                self._index(identifier, number)
+        if signature.birth_day is not None and self._newly_generic(worker, signature):
+            self._regroup({number}, None)
+
+    def _owners_of(self, signature: Signature) -> set[int]:
+        missing = [identifier for identifier in signature.identifiers if identifier not in self._owners]
+        if missing:
+            self._load_owners(missing)
+        return {
+            number
+            for identifier in signature.identifiers
+            if identifier not in self._generic
+            for number in self._owners[identifier]
+        }
+
+    def _newly_generic(self, worker: _Worker, signature: Signature) -> bool:
+        if len(worker.signatures) < GENERIC_BIRTH_DATES_MIN:
+            return False
+        return any(
+            identifier not in self._generic and _is_generic(identifier, worker.signatures)
+            for identifier in signature.identifiers
+        )
+
+    # -- regrouping ------------------------------------------------------------------------------------------------
+
+    def _reattach(
+        self, record: StoredRecord, worker_before: int, before: Signature, signature: Signature | None
+    ) -> None:
+        if signature is None:
+            self._say("record", worker_before, record)
+            record.worker_no = None
+        touched = {worker_before}
+        if signature is not None:
+            touched |= self._owners_of(signature)
+        self._regroup(touched, record)
+        self._revive(before)
+
+    def _revive(self, before: Signature) -> None:
+        """An identifier that a record no longer supports may have become specific again."""
+        for identifier in before.identifiers:
+            if identifier not in self._generic:
+                continue
+            holders = self._holders(identifier)
+            if holders is not None:
+                self._generic.discard(identifier)
+                self._effects.generic_added.discard(identifier)
+                self._effects.generic_removed.add(identifier)
+                self._owners[identifier] = sorted(holders)
+                if holders:
+                    self._regroup(holders, None)
+
+    def _holders(self, identifier: str) -> set[int] | None:
+        """All workers that hold a generic identifier, or None while enough birth dates still disagree."""
+        number = identifier_hash(identifier)
+        candidates = {worker_no for _, worker_no in self._rows.workers_by_identifier([number])}
+        candidates |= {worker_no for h, worker_no in self._effects.identifiers_added if h == number}
+        candidates -= {worker_no for h, worker_no in self._effects.identifiers_removed if h == number}
+        holders: set[int] = set()
+        birth_days: set[int] = set()
+        ordered = sorted(candidates)
+        for start in range(0, len(ordered), _HOLDERS_PER_READ):
+            part = ordered[start : start + _HOLDERS_PER_READ]
+            self._load_workers(part)
+            for worker_no in part:
+                worker = self._workers.get(worker_no)
+                if worker is None or identifier not in worker.identifiers:
+                    continue
+                holders.add(worker_no)
+                birth_days |= _birth_days(identifier, worker.signatures)
+            if len(birth_days) >= GENERIC_BIRTH_DATES_MIN:
+                return None
+        return holders
+
+    def _regroup(self, worker_nos: set[int], arrived: StoredRecord | None) -> None:
+        """Divide the records of these workers anew. ``arrived`` is new or changed and is said in any case."""
+        members = self._members(worker_nos)
+        if arrived is not None and arrived.worker_no not in worker_nos and not arrived.deleted:
+            members.append(arrived)
+        members.sort(key=lambda record: record.record_no)
+        signatures = [self._signature_of_payload(record.feed, record.payload) for record in members]
+        self._load_owners({i for s in signatures for i in s.identifiers if i not in self._owners})
+        self._load_workers(worker_nos)
+        self._judge(signatures)
+        parts = groups(signatures, self._generic)
+        numbers = self._numbers_for(parts, members, worker_nos)
+        self._forget(worker_nos)
+        moves: list[tuple[int, StoredRecord]] = []
+        for part, number in zip(parts, numbers, strict=True):
+            worker = self._workers[number] = _Worker(signatures[index] for index in part)
+            self._effects.workers[number] = []
+            self._effects.workers_gone.discard(number)
+            for identifier in worker.identifiers:
+                self._index(identifier, number)
+            for index in part:
+                record = members[index]
+                if record.worker_no != number:
+                    moves.append((number, record))
+                elif record is arrived:
+                    self._say("record", number, record)
+        for number, record in moves:
+            if record.worker_no is not None:
+                self._say("moved", record.worker_no, record)
+            record.worker_no = number
+            self._effects.records[record.record_no] = record
+            self._say("record", number, record)
+
+    def _members(self, worker_nos: set[int]) -> list[StoredRecord]:
+        for record in self._rows.records_of_workers(worker_nos):
+            self._loaded.setdefault(record.record_no, record)
+        return [record for record in self._loaded.values() if record.worker_no in worker_nos]
+
+    def _judge(self, signatures: Iterable[Signature]) -> None:
+        """Mark what has become generic. A specific identifier's holders are all among these signatures."""
+        holders: dict[str, set[int]] = {}
+        for signature in signatures:
+            if signature.birth_day is not None:
+                for identifier in signature.identifiers:
+                    holders.setdefault(identifier, set()).add(signature.birth_day)
+        for identifier, birth_days in holders.items():
+            if len(birth_days) >= GENERIC_BIRTH_DATES_MIN and identifier not in self._generic:
+                self._generic.add(identifier)
+                self._effects.generic_removed.discard(identifier)
+                self._effects.generic_added.add(identifier)
+
+    def _numbers_for(
+        self, parts: Sequence[Sequence[int]], members: Sequence[StoredRecord], worker_nos: set[int]
+    ) -> list[int]:
+        """Each part keeps the number that most of its records had, the largest part first; the rest get new ones."""
+        claims = []
+        for index, part in enumerate(parts):
+            votes = Counter(members[i].worker_no for i in part if members[i].worker_no in worker_nos)
+            claims += [(-count, number, index) for number, count in votes.items() if number is not None]
+        numbers: dict[int, int] = {}
+        taken: set[int] = set()
+        for _, number, index in sorted(claims):
+            if index not in numbers and number not in taken:
+                numbers[index] = number
+                taken.add(number)
+        for index in range(len(parts)):
+            if index not in numbers:
+                numbers[index] = self.numbers.worker_no
+                self.numbers.worker_no += 1
+        return [numbers[index] for index in range(len(parts))]
+
+    def _forget(self, worker_nos: Iterable[int]) -> None:
+        for number in worker_nos:
+            worker = self._workers.pop(number, None)
+            self._effects.workers_gone.add(number)
+            self._effects.workers.pop(number, None)
+            for identifier in worker.identifiers if worker is not None else ():
+                self._unindex(identifier, number)
+
+    # -- small effects ---------------------------------------------------------------------------------------------
+
+    def _index(self, identifier: str, worker_no: int) -> None:
+        owners = self._owners.setdefault(identifier, [])
+        if worker_no not in owners:
+            owners.append(worker_no)
+        row = identifier_hash(identifier), worker_no
+        if row in self._effects.identifiers_removed:
+            self._effects.identifiers_removed.discard(row)
+        else:
+            self._effects.identifiers_added.add(row)
+
+    def _unindex(self, identifier: str, worker_no: int) -> None:
+        owners = self._owners.get(identifier)
+        if owners is not None and worker_no in owners:
+            owners.remove(worker_no)
+        row = identifier_hash(identifier), worker_no
+        if row in self._effects.identifiers_added:
+            self._effects.identifiers_added.discard(row)
+        else:
+            self._effects.identifiers_removed.add(row)
+
+    def _say(self, kind: Literal["record", "moved"], worker_no: int, record: StoredRecord) -> None:
+        message = self._message(kind, worker_no, record.record_no, record)
+        record.sequence = message.sequence
+        self._effects.messages.append(message)
+
+    def _message(
+        self,
+        kind: Literal["record", "moved", "pair", "heartbeat"],
+        worker_no: int,
+        record_no: int,
+        record: StoredRecord | FeedRecord,
+    ) -> LinkMessage:
+        sequence = self.numbers.sequence
+        self.numbers.sequence += 1
+        return LinkMessage(
+            kind,
+            worker_no,
+            sequence,
+            record_no,
+            record.feed,
+            record.record_id,
+            record.version,
+            record.changed_at,
+            record.deleted,
+            record.content_hash,
+            record.partition,
+            record.offset,
+            record.received_at,
+            b"" if kind == "moved" else record.payload,
+        )
+
+
+def _birth_days(identifier: str, signatures: Iterable[Signature]) -> set[int]:
+    return {s.birth_day for s in signatures if s.birth_day is not None and identifier in s.identifiers}
+
+
+def _is_generic(identifier: str, signatures: Iterable[Signature]) -> bool:
+    return len(_birth_days(identifier, signatures)) >= GENERIC_BIRTH_DATES_MIN

@@ -1,0 +1,133 @@
+"""Where an application stands in each partition, who may write there, and which messages are still to be sent.
+
+The broker's committed offsets are a hint for monitoring; these rows decide. They change in the same transaction as
+the effects of the messages, so that a crash at any moment neither loses nor repeats an effect.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import msgpack
+
+from saphan_projections.database import Transaction
+from saphan_projections.tables import OutboxRow, SourceOffsetRow
+
+
+class Fenced(RuntimeError):
+    """Another owner has taken the partition over; this one must stop writing and drop what it holds."""
+
+
+class Claim(NamedTuple):
+    """The right to write a partition: the next offset to read and the epoch that every write must name."""
+
+    topic: str
+    partition: int
+    next_offset: int
+    epoch: int
+
+
+class OutgoingMessage(NamedTuple):
+    """A message of the outbox. ``partition`` None means: by the key."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes
+    timestamp_ms: int | None = None
+
+
+def claim(
+    transaction: Transaction, app: str, partitions: Iterable[tuple[str, int]], owner: str, now_ms: int
+) -> list[Claim]:
+    """Take partitions over: raises each one's epoch, which fences whoever wrote them before."""
+    claims = []
+    for topic, partition in sorted(partitions):
+        known = transaction.rows(
+            "SELECT next_offset, owner_epoch FROM source_offset WHERE app = ? AND topic = ? AND partition = ?",
+            (app, topic, partition),
+        )
+        next_offset, epoch = known[0] if known else (0, 0)
+        transaction.upsert(SourceOffsetRow, [(app, topic, partition, next_offset, epoch + 1, owner, now_ms)])
+        claims.append(Claim(topic, partition, next_offset, epoch + 1))
+    return claims
+
+
+def advance(transaction: Transaction, app: str, held: Claim, next_offset: int, now_ms: int) -> Claim:
+    """Move a partition's position; part of the chunk's transaction. Raises Fenced when the claim is no longer ours."""
+    touched = transaction.execute(
+        "UPDATE source_offset SET next_offset = ?, updated_at = ?"
+        " WHERE app = ? AND topic = ? AND partition = ? AND owner_epoch = ? AND next_offset = ?",
+        (next_offset, now_ms, app, held.topic, held.partition, held.epoch, held.next_offset),
+    )
+    if touched != 1:
+        message = f"{app}: {held.topic}[{held.partition}] now belongs to another owner (our epoch is {held.epoch})"
+        raise Fenced(message)
+    return held._replace(next_offset=next_offset)
+
+
+def positions(transaction: Transaction, app: str) -> Mapping[tuple[str, int], int]:
+    """The next offset of each partition that the application has read."""
+    rows = transaction.rows("SELECT topic, partition, next_offset FROM source_offset WHERE app = ?", (app,))
+    return {(topic, partition): next_offset for topic, partition, next_offset in rows}
+
+
+def put_outbox(
+    transaction: Transaction, app: str, topic: str, partition: int, messages: list[OutgoingMessage]
+) -> int | None:
+    """Keep a chunk's messages until they are sent; the number of the row, None when there is nothing to send."""
+    if not messages:
+        return None
+    rows = transaction.rows(
+        "INSERT INTO outbox (app, topic, partition, messages) VALUES (?, ?, ?, ?) RETURNING outbox_no",
+        (app, topic, partition, msgpack.packb(messages)),
+    )
+    return int(rows[0][0])
+
+
+def pending_outbox(
+    transaction: Transaction, app: str, partitions: Iterable[tuple[str, int]]
+) -> list[tuple[int, list[OutgoingMessage]]]:
+    """(number, messages) of every row of these source partitions that was not seen to be sent, oldest first."""
+    wanted = set(partitions)
+    rows = transaction.rows("SELECT outbox_no, topic, partition, messages FROM outbox WHERE app = ?", (app,))
+    found = [
+        (number, [OutgoingMessage._make(row) for row in msgpack.unpackb(messages, use_list=False)])
+        for number, topic, partition, messages in rows
+        if (topic, partition) in wanted
+    ]
+    return sorted(found, key=lambda row: row[0])
+
+
+def delete_outbox(transaction: Transaction, outbox_numbers: Iterable[int]) -> None:
+    """Forget rows whose messages the broker has acknowledged."""
+    transaction.delete(OutboxRow, [(number,) for number in outbox_numbers])
+
+
+_LEASE_TOPIC = "*"
+
+
+def take_lease(transaction: Transaction, app: str, owner: str, now_ms: int, lease_ms: int) -> int | None:
+    """Become the only active process of an application; the epoch, or None while another owner's lease runs.
+
+    The same owner (a restarted process of the same place) takes over at once and so fences its predecessor.
+    """
+    known = transaction.rows(
+        "SELECT owner, owner_epoch, updated_at FROM source_offset WHERE app = ? AND topic = ? AND partition = 0",
+        (app, _LEASE_TOPIC),
+    )
+    holder, epoch, renewed_at = known[0] if known else (owner, 0, 0)
+    if holder != owner and now_ms - renewed_at < lease_ms:
+        return None
+    transaction.upsert(SourceOffsetRow, [(app, _LEASE_TOPIC, 0, 0, epoch + 1, owner, now_ms)])
+    return int(epoch) + 1
+
+
+def keep_lease(transaction: Transaction, app: str, epoch: int, now_ms: int) -> None:
+    """Renew the lease; part of every write. ``now_ms`` 0 gives it up. Raises Fenced when another process took it."""
+    touched = transaction.execute(
+        "UPDATE source_offset SET updated_at = ? WHERE app = ? AND topic = ? AND partition = 0 AND owner_epoch = ?",
+        (now_ms, app, _LEASE_TOPIC, epoch),
+    )
+    if touched != 1:
+        message = f"{app}: another process is the active one now (our epoch is {epoch})"
+        raise Fenced(message)

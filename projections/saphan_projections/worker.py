@@ -1,0 +1,212 @@
+"""What is known of one worker: a fold over the newest state of each record, whatever the order of arrival."""
+
+from collections.abc import Callable, Mapping
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import msgpack
+
+from saphan_projections.alerts import Employment, Insurance, RecordReference
+from saphan_schemas.topics import EMPLOYMENTS, HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
+from saphan_schemas.values import days_to_date
+
+Attributes = tuple[Any, ...]
+
+#: What integrate keeps of a record, by feed: enough for the integrated view and the alerts, no names, no numbers.
+KEPT: dict[str, tuple[str, ...]] = {
+    WORK_PERMITS: ("nationality", "sex", "birth_date", "valid_until"),
+    EMPLOYMENTS: ("employer_id", "start_date", "end_date", "workplace_district", "sector", "contract_months"),
+    NON_THAI_IDS: ("nationality", "sex", "birth_date", "address_district"),
+    STAYS: ("nationality", "sex", "birth_date", "exit_date"),
+    INSURED_PERSONS: (
+        "nationality", "sex", "birth_date", "section", "sso_account", "sso_branch", "start_date", "end_date",
+    ),
+    HEALTH_COVER: ("nationality", "sex", "birth_date", "valid_until"),
+}  # fmt: skip
+
+#: Which registry is believed first for nationality, sex and birth date.
+_PRECEDENCE = (NON_THAI_IDS, STAYS, WORK_PERMITS, INSURED_PERSONS, HEALTH_COVER)
+
+
+class Member(NamedTuple):
+    """The newest state of one record of a worker. ``kept`` is in the order of :data:`KEPT`."""
+
+    sequence: int
+    feed: str
+    record_id: str
+    version: int
+    changed_at: int
+    content_hash: int
+    partition: int
+    offset: int
+    kept: Attributes
+
+
+class KnownAlert(NamedTuple):
+    """What was last decided for one employment: enough to see whether anything is new."""
+
+    alert_id: str
+    version: int
+    told: tuple[Any, ...]
+    evidence_hash: int
+    employment_record_id: str
+    employer_id: str
+    rule_version: str
+
+
+class WorkerState:
+    """One worker as integrate keeps it in memory and, packed, in the row ``worker.state``."""
+
+    __slots__ = ("alerts", "gone", "members", "worker_no")
+
+    def __init__(
+        self,
+        worker_no: int,
+        members: dict[int, Member] | None = None,
+        gone: dict[int, int] | None = None,
+        alerts: dict[int, KnownAlert] | None = None,
+    ) -> None:
+        self.worker_no = worker_no
+        self.members = members if members is not None else {}
+        self.gone = gone if gone is not None else {}
+        self.alerts = alerts if alerts is not None else {}
+
+    def pack(self) -> bytes:
+        """The state as bytes; :meth:`unpack` is its inverse."""
+        packed: bytes = msgpack.packb((self.members, self.gone, self.alerts))
+        return packed
+
+    @classmethod
+    def unpack(cls, worker_no: int, packed: bytes) -> "WorkerState":
+        """The state from the row's bytes."""
+        members, gone, alerts = msgpack.unpackb(packed, strict_map_key=False, use_list=False)
+        return cls(
+            worker_no,
+            {number: Member._make(row) for number, row in members.items()},
+            gone,
+            {number: KnownAlert._make(row) for number, row in alerts.items()},
+        )
+
+    def put(self, record_no: int, member: Member) -> bool:
+        """Take a record's newer state; False when it is a repeat or an older one."""
+        if not self._is_news(record_no, member.sequence):
+            return False
+        self.gone.pop(record_no, None)
+        self.members[record_no] = member
+        return True
+
+    def remove(self, record_no: int, sequence: int) -> bool:
+        """Take a record away; a late repeat of it stays away. False when this is a repeat itself."""
+        if not self._is_news(record_no, sequence):
+            return False
+        self.members.pop(record_no, None)
+        self.gone[record_no] = sequence
+        return True
+
+    def _is_news(self, record_no: int, sequence: int) -> bool:
+        member = self.members.get(record_no)
+        known = member.sequence if member is not None else self.gone.get(record_no, -1)
+        return sequence > known
+
+
+class View(NamedTuple):
+    """What the members say together. Days count from 1970-01-01; None where no record says."""
+
+    nationality: str | None
+    sex: str | None
+    birth_year: int | None
+    employers: tuple[str, ...]
+    employed: bool
+    enrolled: bool
+    permit_valid_until: int | None
+    health_cover_until: int | None
+
+
+def keeper(feed: str) -> Callable[[Mapping[str, Any]], Attributes]:
+    """A function from a decoded record to what is kept of it."""
+    names = KEPT[feed]
+
+    def kept(record: Mapping[str, Any]) -> Attributes:
+        return tuple([record[name] for name in names])
+
+    return kept
+
+
+def worker_id(state: WorkerState, key: bytes) -> str:
+    """An opaque id, a function of the worker's records: a keyed hash of the first of them by feed and record id."""
+    feed, record_id = min((member.feed, member.record_id) for member in state.members.values())
+    return "W-" + blake2b(f"{feed}|{record_id}".encode(), digest_size=10, key=key).hexdigest()
+
+
+def view(state: WorkerState) -> View:
+    """Fold the members: registries by precedence for who the person is, all records for what holds now."""
+    best: dict[str, Member] = {}
+    employers: list[str] = []
+    enrolled = False
+    permit_until: int | None = None
+    cover_until: int | None = None
+    for member in state.members.values():
+        feed, kept = member.feed, member.kept
+        if feed == EMPLOYMENTS:
+            if kept[2] is None and kept[0] is not None:
+                employers.append(kept[0])
+            continue
+        if feed == INSURED_PERSONS and kept[3] == "33" and kept[7] is None:
+            enrolled = True
+        elif feed == WORK_PERMITS:
+            permit_until = _later(permit_until, kept[3])
+        elif feed == HEALTH_COVER:
+            cover_until = _later(cover_until, kept[3])
+        known = best.get(feed)
+        if known is None or _newness(member) > _newness(known):
+            best[feed] = member
+    person: list[Any] = [None, None, None]
+    for feed in _PRECEDENCE:
+        if feed in best:
+            for index in range(3):
+                if person[index] is None:
+                    person[index] = best[feed].kept[index]
+    nationality, sex, birth_day = person
+    return View(
+        nationality,
+        sex,
+        None if birth_day is None else days_to_date(birth_day).year,
+        tuple(sorted(set(employers))),
+        bool(employers),
+        enrolled,
+        permit_until,
+        cover_until,
+    )
+
+
+def _later(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return one if other is None else other
+    return max(one, other)
+
+
+def _newness(member: Member) -> tuple[int, int, str]:
+    return member.changed_at, member.version, member.record_id
+
+
+def reference(member: Member) -> RecordReference:
+    """Where the record stands in its feed."""
+    return RecordReference(member.feed, member.record_id, member.version, member.partition, member.offset)
+
+
+def employments(state: WorkerState) -> dict[int, Employment]:
+    """The worker's employments by record number."""
+    return {
+        number: Employment(reference(m), m.kept[0], m.kept[1], m.kept[2])
+        for number, m in state.members.items()
+        if m.feed == EMPLOYMENTS
+    }
+
+
+def insurances(state: WorkerState) -> list[Insurance]:
+    """The worker's insurances."""
+    return [
+        Insurance(reference(m), m.kept[3], m.kept[4], m.kept[5], m.kept[6], m.kept[7])
+        for m in state.members.values()
+        if m.feed == INSURED_PERSONS
+    ]

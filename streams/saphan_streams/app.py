@@ -1,0 +1,67 @@
+"""How the Faust applications are set up: own transport, own positions, no tables, no web."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import faust
+
+from saphan_streams.transport import ChunkSchema, Positions
+
+#: Chunks that may wait for an agent; a chunk is thousands of messages, so few are enough to keep it busy.
+_CHUNKS_WAITING_MAX = 4
+
+
+class ChunkApp(faust.App):
+    """A Faust application whose events are chunks and whose positions lie in the application's database."""
+
+    positions: Positions
+    chunk_records_max: int
+    chunk_bytes_max: int
+
+
+def create_app(
+    name: str,
+    *,
+    bootstrap: str,
+    data_dir: str,
+    positions: Positions,
+    chunk_records_max: int,
+    chunk_bytes_max: int,
+    instance: str | None = None,
+    security: Mapping[str, Any] | None = None,
+) -> ChunkApp:
+    """An application of the consumer group ``saphan-<name>``.
+
+    ``instance`` makes the membership static: a restarted process gets its partitions back without a wait.
+    """
+    app = ChunkApp(
+        f"saphan-{name}",
+        broker=[f"saphan://{server}" for server in bootstrap.split(",")],
+        datadir=data_dir,
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        topic_partitions=1,
+        stream_buffer_maxsize=_CHUNKS_WAITING_MAX,
+        stream_wait_empty=False,
+        broker_commit_interval=1.0,
+        broker_max_poll_records=chunk_records_max,
+        broker_session_timeout=10.0,
+        broker_heartbeat_interval=2.0,
+        broker_request_timeout=30.0,
+        consumer_max_fetch_size=chunk_bytes_max,
+        consumer_auto_offset_reset="earliest",
+        consumer_group_instance_id=instance,
+        producer_threaded=False,
+        **(security or {}),
+    )
+    app.positions = positions
+    app.chunk_records_max = chunk_records_max
+    app.chunk_bytes_max = chunk_bytes_max
+    return app
+
+
+def chunk_topic(app: ChunkApp, *names: str) -> Any:
+    """A Faust topic whose events carry :class:`saphan_streams.transport.Chunk`."""
+    return app.topic(*names, schema=ChunkSchema())

@@ -1,0 +1,231 @@
+"""How integrate works through a chunk: fold the records of its workers, decide their alerts, tell what changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from saphan_projections import integrate_store
+from saphan_projections.alerts import EMPLOYMENT_DELETED, KIND
+from saphan_projections.database import Database, Transaction
+from saphan_projections.integrate_store import IntegrateRowsOf
+from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator, WorkerChange
+from saphan_projections.law import Law
+from saphan_projections.offsets import (
+    Claim,
+    OutgoingMessage,
+    advance,
+    claim,
+    delete_outbox,
+    pending_outbox,
+    put_outbox,
+)
+from saphan_schemas.codec import Codec
+from saphan_schemas.topics import ENROLMENT_ALERTS, INSURED_PERSONS, TOPICS, WORKER_INTEGRATED
+from saphan_streams.reading import Refusal, dead_letters, read_worker_chunk
+from saphan_streams.shell import Committed, Resumed
+from saphan_streams.transport import Chunk
+
+APP = "integrate"
+
+
+class IntegrateCounts(NamedTuple):
+    """What one chunk counted, for the metrics."""
+
+    partition: int
+    events: int
+    alerts_told: int
+    refusals: Sequence[Refusal]
+
+
+@dataclass(frozen=True)
+class IntegrateSettings:
+    """What integrate needs to know of its surroundings. ``on_counts`` is told of each committed chunk."""
+
+    owner: str
+    worker_id_key: bytes
+    law: Law
+    now_ms: Callable[[], int]
+    on_counts: Callable[[IntegrateCounts], None]
+
+
+class _Partition:
+    """What one owned partition keeps between chunks."""
+
+    def __init__(self, held: Claim) -> None:
+        self.held = held
+        self.rows = IntegrateRowsOf(held.partition)
+        self.integrator: Integrator | None = None
+
+
+class IntegrateProcessor:
+    """integrate's side of :class:`saphan_streams.shell.Processor`; many may run, each with its own partitions."""
+
+    def __init__(self, database: Database, codec: Codec, settings: IntegrateSettings) -> None:
+        self._database = database
+        self._codec = codec
+        self._settings = settings
+        self._partitions: dict[int, _Partition] = {}
+
+    def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:
+        settings = self._settings
+        with self._database.transaction() as transaction:
+            claims = claim(transaction, APP, partitions, settings.owner, settings.now_ms())
+            unsent = pending_outbox(transaction, APP, partitions)
+        self._partitions = {row.partition: _Partition(row) for row in claims}
+        return Resumed(claims, unsent)
+
+    def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
+        owned = self._partitions.get(chunk.partition)
+        if owned is None:
+            return None
+        if poison is None:
+            events, refusals = read_worker_chunk(self._codec, chunk)
+        else:
+            events, refusals = [], [Refusal(record, "processing_failed", poison) for record in chunk.records]
+        with self._database.transaction() as transaction:
+            moved = advance(transaction, APP, owned.held, chunk.next_offset, self._settings.now_ms())
+            integrator = self._integrator(owned, transaction)
+            effects = integrator.apply(events)
+            integrate_store.write_effects(transaction, chunk.partition, effects)
+            complete_until = integrator.watermarks.get(INSURED_PERSONS)
+            messages = [
+                *outgoing(self._codec, effects, complete_until),
+                *dead_letters(self._codec, APP, chunk, refusals),
+            ]
+            outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)
+            delete_outbox(transaction, sent)
+        owned.held = moved
+        told = sum(change.told for change in effects.alerts)
+        self._settings.on_counts(IntegrateCounts(chunk.partition, len(chunk.records), told, refusals))
+        return Committed(outbox_no, messages)
+
+    def reset(self) -> None:
+        for owned in self._partitions.values():
+            owned.integrator = None
+
+    def release(self) -> None:
+        self._partitions = {}
+
+    def tidy(self, sent: set[int]) -> None:
+        """Between chunks: delete the outbox rows that were sent."""
+        if sent:
+            with self._database.transaction() as transaction:
+                delete_outbox(transaction, sent)
+
+    def _integrator(self, owned: _Partition, transaction: Transaction) -> Integrator:
+        owned.rows.use(transaction)
+        if owned.integrator is None:
+            partition = owned.held.partition
+            owned.integrator = Integrator(
+                owned.rows,
+                integrate_store.read_pairs(transaction, partition),
+                integrate_store.read_watermarks(transaction, partition),
+                self._settings.law,
+                self._settings.worker_id_key,
+            )
+        return owned.integrator
+
+
+def outgoing(codec: Codec, effects: IntegrateEffects, complete_until: int | None) -> list[OutgoingMessage]:
+    """What the receivers are told of a chunk: changed workers and alerts whose state is news."""
+    encode: Callable[[str, Any], bytes] = codec.encode
+    partitions = TOPICS[WORKER_INTEGRATED].partitions
+    rows = [
+        OutgoingMessage(
+            WORKER_INTEGRATED,
+            number % partitions,
+            str(number).encode(),
+            encode(WORKER_INTEGRATED, _integrated(change)),
+        )
+        for number, change in effects.workers.items()
+        if change.integrated
+    ]
+    for change in effects.alerts:
+        if change.told:
+            value = encode(ENROLMENT_ALERTS, _alert(change, complete_until))
+            rows.append(OutgoingMessage(ENROLMENT_ALERTS, None, change.alert_id.encode(), value))
+    for alert in _withdrawn(effects, complete_until):
+        rows.append(OutgoingMessage(ENROLMENT_ALERTS, None, alert["alert_id"].encode(), encode(ENROLMENT_ALERTS, alert)))
+    return rows
+
+
+def _integrated(change: WorkerChange) -> dict[str, Any]:
+    state, seen = change.state, change.view
+    return {
+        "worker_no": state.worker_no,
+        "worker_id": change.worker_id,
+        "sequence": change.sequence,
+        "nationality": seen.nationality,
+        "sex": seen.sex,
+        "birth_year": seen.birth_year,
+        "employers": seen.employers,
+        "employed": seen.employed,
+        "enrolled": seen.enrolled,
+        "permit_valid_until": seen.permit_valid_until,
+        "health_cover_until": seen.health_cover_until,
+        "records": [
+            {
+                "feed": member.feed,
+                "record_id": member.record_id,
+                "version": member.version,
+                "partition": member.partition,
+                "offset": member.offset,
+                "role": "member",
+            }
+            for member in state.members.values()
+        ],
+    }
+
+
+def _alert(change: AlertChange, complete_until: int | None) -> dict[str, Any]:
+    decision = change.decision
+    return {
+        "alert_id": change.alert_id,
+        "version": change.version,
+        "kind": KIND,
+        "state": decision.state,
+        "reason": decision.reason,
+        "hold": decision.hold,
+        "employment_record_id": change.employment_record_id,
+        "worker_id": change.worker_id,
+        "employer_id": change.employer_id,
+        "due_on": decision.due_day,
+        "state_since": decision.since_day,
+        "rule_version": decision.rule_version,
+        "evidence": [
+            {
+                "feed": reference.feed,
+                "record_id": reference.record_id,
+                "version": reference.version,
+                "partition": reference.partition,
+                "offset": reference.offset,
+                "role": role,
+            }
+            for role, reference in decision.evidence
+        ],
+        "sso_complete_until": complete_until,
+        "caused_at": change.caused_at,
+    }
+
+
+def _withdrawn(effects: IntegrateEffects, complete_until: int | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "alert_id": gone.alert_id,
+            "version": gone.sequence,
+            "kind": KIND,
+            "state": "withdrawn",
+            "reason": EMPLOYMENT_DELETED,
+            "hold": None,
+            "employment_record_id": gone.employment_record_id,
+            "worker_id": gone.worker_id,
+            "employer_id": gone.employer_id,
+            "due_on": gone.due_day,
+            "state_since": gone.since_day,
+            "rule_version": gone.rule_version,
+            "evidence": [],
+            "sso_complete_until": complete_until,
+            "caused_at": gone.caused_at,
+        }
+        for gone in effects.alerts_deleted
+    ]

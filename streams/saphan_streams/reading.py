@@ -1,0 +1,142 @@
+"""Which messages of a chunk are records, which are heartbeats and which are refused, and why."""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+from saphan_projections.identity import signature_of
+from saphan_projections.integrating import WorkerRecord
+from saphan_projections.link_store import PendingHeartbeat
+from saphan_projections.linking import FeedRecord, LinkMessage
+from saphan_projections.offsets import OutgoingMessage
+from saphan_schemas.codec import Codec, UndecodableMessage
+from saphan_schemas.rules import problems
+from saphan_schemas.topics import DEAD_LETTERS, HEARTBEATS, WORKER_FEEDS, WORKER_RECORDS
+from saphan_streams.transport import Chunk
+
+_HEADER_BYTES = 5
+_WORKER_FEEDS = frozenset(WORKER_FEEDS)
+
+
+class Refusal(NamedTuple):
+    """A message that goes to the dead letters. ``detail`` carries no personal data."""
+
+    record: Any
+    reason: str
+    detail: str
+
+
+class FeedChunk(NamedTuple):
+    """A decoded chunk of one feed partition, or of the heartbeats."""
+
+    events: list[FeedRecord]
+    heartbeats: list[PendingHeartbeat]
+    refusals: list[Refusal]
+
+
+def read_feed_chunk(codec: Codec, chunk: Chunk, message_bytes_max: int) -> FeedChunk:
+    """Decode and check every message of a feed's chunk; none is lost, whatever is in it."""
+    read = FeedChunk([], [], [])
+    topic, partition = chunk.topic, chunk.partition
+    is_heartbeat, is_worker_feed = topic == HEARTBEATS, topic in _WORKER_FEEDS
+    decoded = codec.decode_many(
+        topic, [None if _too_large(record, message_bytes_max) else record.value for record in chunk.records]
+    )
+    for record, value in zip(chunk.records, decoded, strict=True):
+        if _too_large(record, message_bytes_max):
+            size = record.serialized_value_size
+            read.refusals.append(Refusal(record, "too_large", f"{size} bytes, at most {message_bytes_max} are read"))
+        elif isinstance(value, UndecodableMessage):
+            read.refusals.append(Refusal(record, value.reason, value.detail))
+        elif is_heartbeat:
+            _read_heartbeat(read, record, value)
+        elif record.key is None:
+            read.refusals.append(Refusal(record, "no_key", "expected the record_id as the message key, found none"))
+        elif record.key != value["record_id"].encode():
+            read.refusals.append(Refusal(record, "wrong_key", "the message key is not the record's record_id"))
+        elif (wrong := _error(topic, value)) is not None:
+            read.refusals.append(Refusal(record, *wrong))
+        else:
+            payload = record.value
+            content_hash = blake2b(payload[_HEADER_BYTES:], digest_size=8).digest()
+            read.events.append(
+                FeedRecord(
+                    topic,
+                    value["record_id"],
+                    value["version"],
+                    value["changed_at"],
+                    int.from_bytes(content_hash, "big", signed=True),
+                    value["deleted"],
+                    partition,
+                    record.offset,
+                    record.timestamp,
+                    signature_of(topic, value) if is_worker_feed else None,
+                    payload,
+                )
+            )
+    return read
+
+
+def _too_large(record: Any, message_bytes_max: int) -> bool:
+    return bool(record.serialized_value_size > message_bytes_max)
+
+
+def _error(topic: str, value: dict[str, Any]) -> tuple[str, str] | None:
+    for problem in problems(topic, value):
+        if problem.severity == "error":
+            return f"invalid_{problem.code}", f"field {problem.field}: expected {problem.expected}"
+    return None
+
+
+def _read_heartbeat(read: FeedChunk, record: Any, value: dict[str, Any]) -> None:
+    if record.key is None or record.key != value["feed"].encode():
+        read.refusals.append(Refusal(record, "wrong_key", "the key of a heartbeat is the feed that it speaks of"))
+        return
+    read.heartbeats.append(
+        PendingHeartbeat(
+            value["feed"], value["complete_until"], record.partition, record.offset, record.timestamp, record.value
+        )
+    )
+
+
+def read_worker_chunk(codec: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], list[Refusal]]:
+    """Decode a chunk of worker.records.v1 with the agencies' records inside."""
+    events: list[WorkerRecord] = []
+    refusals: list[Refusal] = []
+    decoded = codec.decode_many(WORKER_RECORDS, [record.value for record in chunk.records])
+    for record, value in zip(chunk.records, decoded, strict=True):
+        if isinstance(value, UndecodableMessage):
+            refusals.append(Refusal(record, value.reason, value.detail))
+            continue
+        message = LinkMessage._make(value.values())
+        try:
+            inner = codec.decode(message.feed, message.payload) if message.payload else None
+        except (UndecodableMessage, KeyError) as refused:
+            refusals.append(Refusal(record, "corrupt_payload", f"{message.feed}: {type(refused).__name__}"))
+            continue
+        events.append(WorkerRecord(message, inner))
+    return events, refusals
+
+
+def dead_letters(codec: Codec, stage: str, chunk: Chunk, refusals: list[Refusal]) -> list[OutgoingMessage]:
+    """The refused messages, whole, with reason and origin."""
+    encode: Callable[[str, dict[str, Any]], bytes] = codec.encode
+    letters = []
+    for record, reason, detail in refusals:
+        value = encode(
+            DEAD_LETTERS,
+            {
+                "stage": stage,
+                "reason": reason,
+                "detail": detail,
+                "topic": chunk.topic,
+                "partition": chunk.partition,
+                "offset": record.offset,
+                "refused_at": record.timestamp,
+                "key": record.key,
+                "value": record.value,
+            },
+        )
+        key = f"{chunk.topic}-{chunk.partition}-{record.offset}".encode()
+        letters.append(OutgoingMessage(DEAD_LETTERS, None, key, value))
+    return letters

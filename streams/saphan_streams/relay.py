@@ -1,0 +1,93 @@
+"""When a committed chunk's messages leave: after the commit, in order, until the broker has acknowledged them."""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Iterable, Mapping, Sequence
+
+from saphan_infra.logs import get_logger
+from saphan_infra.producer import BatchProducer, Message, SendFailed
+from saphan_projections.offsets import OutgoingMessage
+from saphan_schemas.topics import TOPICS
+
+_WAITING_MAX = 4
+_RETRY_SECONDS_MAX = 10.0
+
+log = get_logger("saphan.relay")
+
+
+class Relay:
+    """Sends the outbox's rows one after the other.
+
+    A row may be sent twice (a crash after the send, before its row is deleted): every receiver drops repeats.
+    """
+
+    def __init__(self, producer: BatchProducer) -> None:
+        self._producer = producer
+        self._queue: asyncio.Queue[tuple[int, Sequence[OutgoingMessage]]] = asyncio.Queue(_WAITING_MAX)
+        self._known: set[int] = set()
+        self._sent: set[int] = set()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to send; a second call changes nothing."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    async def submit(self, outbox_no: int, messages: Sequence[OutgoingMessage]) -> None:
+        """Hand over a committed row; waits while too many rows are unsent."""
+        if outbox_no not in self._known:
+            self._known.add(outbox_no)
+            await self._queue.put((outbox_no, messages))
+
+    def take_sent(self) -> set[int]:
+        """The rows that were acknowledged since the last call: delete them with the next chunk."""
+        sent, self._sent = self._sent, set()
+        return sent
+
+    def put_back(self, outbox_numbers: Iterable[int]) -> None:
+        """Rows taken by :meth:`take_sent` whose deletion was not committed."""
+        self._sent.update(outbox_numbers)
+
+    def forget(self, outbox_numbers: Collection[int]) -> None:
+        """Rows whose deletion is committed."""
+        self._known.difference_update(outbox_numbers)
+
+    async def drain(self) -> None:
+        """Wait until everything that was handed over is acknowledged."""
+        await self._queue.join()
+
+    async def stop(self) -> None:
+        """Stop sending; what is unsent stays in the outbox and goes out after the next start."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        await self._producer.stop()
+
+    async def _run(self) -> None:
+        while True:
+            outbox_no, messages = await self._queue.get()
+            await self._send(messages)
+            self._sent.add(outbox_no)
+            self._queue.task_done()
+
+    async def _send(self, messages: Sequence[OutgoingMessage]) -> None:
+        waiting: Mapping[str, list[Message]] = _by_topic(messages)
+        pause_seconds = 0.25
+        for topic, rows in waiting.items():
+            while True:
+                try:
+                    await self._producer.send(topic, rows, TOPICS[topic].partitions)
+                    break
+                except SendFailed as failure:
+                    log.warning("waiting for the broker", topic=topic, why=str(failure), pause_seconds=pause_seconds)
+                    await asyncio.sleep(pause_seconds)
+                    pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+
+
+def _by_topic(messages: Iterable[OutgoingMessage]) -> dict[str, list[Message]]:
+    rows: dict[str, list[Message]] = {}
+    for topic, partition, key, value, timestamp_ms in messages:
+        rows.setdefault(topic, []).append(Message(key, value, (), timestamp_ms, partition))
+    return rows

@@ -1,0 +1,165 @@
+"""What happens around a chunk: commit, send, and what to do when the database, the broker or a message fails.
+
+Nothing here decides what a record means. An agent never raises, because Faust acknowledges an event whose agent
+raised, and that would lose a whole chunk.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple, Protocol, TypeVar
+
+from faust.types import TP
+
+from saphan_infra.logs import get_logger
+from saphan_projections.database import DatabaseUnavailable
+from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
+from saphan_streams.relay import Relay
+from saphan_streams.transport import Chunk
+
+_RETRY_SECONDS_MIN = 0.25
+_RETRY_SECONDS_MAX = 10.0
+
+Result = TypeVar("Result")
+
+log = get_logger("saphan.shell")
+
+
+class PositionLost(RuntimeError):
+    """The log no longer holds what the database says comes next."""
+
+
+class Resumed(NamedTuple):
+    """What an application holds after an assignment: its claims and what its predecessor left unsent."""
+
+    claims: Sequence[Claim]
+    unsent: Sequence[tuple[int, Sequence[OutgoingMessage]]]
+
+
+class Committed(NamedTuple):
+    """What a committed chunk still has to send; ``outbox_no`` is None when there is nothing."""
+
+    outbox_no: int | None
+    messages: Sequence[OutgoingMessage]
+
+
+class Processor(Protocol):
+    """One application's work on chunks; synchronous, called from one thread at a time."""
+
+    def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:
+        """Claim exactly these partitions. Raises DatabaseUnavailable."""
+
+    def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
+        """One chunk in one transaction, deleting the outbox rows that were sent.
+
+        ``poison`` refuses every message of the chunk with this detail instead of processing it. None: the chunk's
+        partition is not ours. Raises DatabaseUnavailable, Fenced, or anything else when a message breaks the code.
+        """
+
+    def reset(self) -> None:
+        """Drop what was read ahead of a transaction that did not commit."""
+
+    def tidy(self, sent: set[int]) -> None:
+        """Between chunks: delete the outbox rows that were sent, keep what must be renewed."""
+
+    def release(self) -> None:
+        """Give up what only one process may hold. Raises DatabaseUnavailable."""
+
+
+class Shell:
+    """Runs one processor: the positions that the transport asks for and the agent's work on each chunk."""
+
+    def __init__(self, processor: Processor, relay: Relay) -> None:
+        self._processor = processor
+        self._relay = relay
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saphan-commit")
+
+    async def resume(self, partitions: Mapping[TP, tuple[int, int]]) -> Mapping[TP, int]:
+        """Claim the assigned partitions and say where to read on (see :class:`saphan_streams.transport.Positions`)."""
+        self._relay.start()
+        wanted = [(tp.topic, tp.partition) for tp in partitions]
+        resumed = await self._when_available(lambda: self._processor.resume(wanted))
+        for outbox_no, messages in resumed.unsent:
+            await self._relay.submit(outbox_no, messages)
+        return {
+            TP(claim.topic, claim.partition): _position(claim, *partitions[TP(claim.topic, claim.partition)])
+            for claim in resumed.claims
+        }
+
+    async def handle(self, chunk: Chunk) -> None:
+        """Process a chunk whatever happens; returns when it is committed and handed to the relay, or is not ours."""
+        try:
+            await self._commit(chunk, None)
+        except Fenced as fenced:
+            self._processor.reset()
+            log.warning("dropped a chunk that another owner processes", why=str(fenced))
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever a message does to the code, the next one must be read
+            self._processor.reset()
+            await self._isolate(chunk, error)
+
+    async def stop(self) -> None:
+        """Stop sending and give up what only one process may hold."""
+        await self._relay.stop()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self.thread, self._processor.release)
+        except (DatabaseUnavailable, Fenced) as error:
+            log.warning("stopped without giving up the lease", why=str(error))
+        self.thread.shutdown(wait=True)
+
+    async def _commit(self, chunk: Chunk, poison: str | None) -> None:
+        def commit() -> Committed | None:
+            sent = self._relay.take_sent()
+            try:
+                done = self._processor.commit(chunk, sent, poison)
+            except BaseException:
+                self._relay.put_back(sent)
+                raise
+            self._relay.forget(sent)
+            return done
+
+        committed = await self._when_available(commit)
+        if committed is not None and committed.outbox_no is not None:
+            await self._relay.submit(committed.outbox_no, committed.messages)
+
+    async def _isolate(self, chunk: Chunk, error: Exception) -> None:
+        """Halve a chunk that breaks the code until the message that does it stands alone, and refuse that one."""
+        where = {"topic": chunk.topic, "partition": chunk.partition, "offset": chunk.records[0].offset}
+        if len(chunk.records) == 1:
+            log.error("a message breaks the processing, it goes to the dead letters", error=repr(type(error)), **where)
+            await self._commit_or_drop(chunk, f"processing raised {type(error).__name__}")
+            return
+        log.error("a chunk failed, looking for the message that does it", error=repr(type(error)), **where)
+        middle = len(chunk.records) // 2
+        await self.handle(chunk._replace(records=chunk.records[:middle]))
+        await self.handle(chunk._replace(records=chunk.records[middle:]))
+
+    async def _commit_or_drop(self, chunk: Chunk, poison: str) -> None:
+        try:
+            await self._commit(chunk, poison)
+        except Fenced as fenced:
+            self._processor.reset()
+            log.warning("dropped a chunk that another owner processes", why=str(fenced))
+
+    async def _when_available(self, work: Callable[[], Result]) -> Result:
+        pause_seconds = _RETRY_SECONDS_MIN
+        while True:
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+            except DatabaseUnavailable as away:
+                self._processor.reset()
+                log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+
+
+def _position(claim: Claim, first: int, end: int) -> int:
+    """Where to read on. Raises PositionLost when the log lost what was to come, or what was already read."""
+    if claim.next_offset > end or 0 < claim.next_offset < first:
+        message = (
+            f"{claim.topic}[{claim.partition}]: the database has read up to {claim.next_offset}, the log holds"
+            f" {first} to {end}. Messages are missing from the log: restore it, or run 'saphan rebuild' and compare."
+        )
+        raise PositionLost(message)
+    return max(claim.next_offset, first)

@@ -1,0 +1,139 @@
+"""How much of a partition one Faust event carries: a whole fetched chunk instead of one message.
+
+Stock Faust creates and cancels several asyncio tasks for each message. This transport hands an agent one event for
+each chunk of a partition, resumes from the positions that the application keeps in its own database, and reports to
+the broker only what was acknowledged, in order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import faust
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage, Message
+from mode import Service
+
+
+class Chunk(NamedTuple):
+    """Messages of one partition in order. ``records`` are aiokafka's, with offset, timestamp, key, value, headers."""
+
+    topic: str
+    partition: int
+    records: Sequence[Any]
+
+    @property
+    def next_offset(self) -> int:
+        """Where the partition is to be read on after this chunk."""
+        return int(self.records[-1].offset) + 1
+
+
+class Positions(Protocol):
+    """Who knows where to resume: called once after each assignment, in the event loop."""
+
+    async def resume(self, partitions: Mapping[TP, tuple[int, int]]) -> Mapping[TP, int]:
+        """The next offset of each assigned partition, given its first and its end offset in the log."""
+
+
+class ChunkSchema(faust.Schema):
+    """Hands a message on as it came: the chunk is already what the agent wants."""
+
+    def loads_key(self, app: Any, message: Message, **_: Any) -> Any:
+        return message.key
+
+    def loads_value(self, app: Any, message: Message, **_: Any) -> Any:
+        return message.value
+
+
+def cut(records: Sequence[Any], records_max: int, bytes_max: int) -> Iterator[Sequence[Any]]:
+    """Pieces of at most so many records and bytes, each with at least one record, in order."""
+    start, size = 0, 0
+    for index, record in enumerate(records):
+        length = max(record.serialized_value_size, 0)
+        if index > start and (index - start >= records_max or size + length > bytes_max):
+            yield records[start:index]
+            start, size = index, 0
+        size += length
+    if start < len(records):
+        yield records[start:]
+
+
+class ChunkConsumer(driver.Consumer):
+    """Faust's aiokafka consumer with one event a chunk and positions of the application's own."""
+
+    async def _drain_messages(self, fetcher: Service) -> None:
+        app = self.app
+        records_max, bytes_max = app.chunk_records_max, app.chunk_bytes_max
+        while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+            await self.sleep(0)
+            try:
+                records, _ = await self._wait_next_records(1.0)
+            except self.consumer_stopped_errors:
+                if app.should_stop:
+                    return
+                raise
+            generation = app.consumer_generation_id
+            for tp, fetched in (records or {}).items():
+                for piece in cut(fetched, records_max, bytes_max):
+                    if not await self._deliver(tp, piece, generation):
+                        break
+
+    async def _deliver(self, tp: TP, piece: Sequence[Any], generation: int) -> bool:
+        """Hand one piece to the agent; False when the partition was taken away or sought meanwhile."""
+        if not self.flow_active or self.app.consumer_generation_id != generation:
+            return False
+        expected = self._read_offset[tp]
+        if expected is not None and piece[0].offset < expected:
+            # Fetched before a seek: the same messages come again from the sought position.
+            piece = [record for record in piece if record.offset >= expected]
+            if not piece:
+                return True
+        self._read_offset[tp] = piece[-1].offset + 1
+        await self.callback(self._chunk_message(tp, piece))
+        return True
+
+    def _chunk_message(self, tp: TP, piece: Sequence[Any]) -> ConsumerMessage:
+        last = piece[-1]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0,
+            last.timestamp_type,
+            None,
+            None,
+            Chunk(tp.topic, tp.partition, piece),
+            None,
+            None,
+            None,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    def _new_offset(self, tp: TP) -> int | None:
+        # One agent reads a partition's chunks in order, so the highest acknowledged offset has no gap before it.
+        acked = self._acked[tp]
+        if not acked:
+            return None
+        newest = max(acked)
+        acked.clear()
+        self._acked_index[tp].clear()
+        return newest + 1
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Seek every assigned partition to the position that the application's database holds."""
+        assigned = self.assignment()
+        if not assigned:
+            return {}
+        first = await self.earliest_offsets(*assigned)
+        ends = await self.highwaters(*assigned)
+        bounds = {TP(tp.topic, tp.partition): (first[tp], ends[tp]) for tp in assigned}
+        positions = await self.app.positions.resume(bounds)
+        await self.seek_wait(positions)
+        return positions
+
+
+class Transport(driver.Transport):
+    """The transport behind broker URLs of the form ``saphan://host:port``."""
+
+    Consumer = ChunkConsumer
+    default_port = 9092
