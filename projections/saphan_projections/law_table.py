@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any, Literal, TypeVar, get_args
 
 from saphan_schemas.values import date_to_days, days_to_date
@@ -141,11 +141,11 @@ def _check_keys(kind: str, raw: Mapping[str, Any]) -> None:
     for key, value in raw.items():
         if key in {"valid_from", "valid_until"}:
             fits = isinstance(value, date) and not isinstance(value, datetime)
-            expected = "date such as 2026-01-01"
+            expected = "a date such as 2026-01-01"
         else:
             fits, expected = type(value) is types[key], types[key].__name__
         if not fits or value == "":
-            message = f"{name}: {key} is {value!r}, expected a {expected} that is not empty"
+            message = f"{name}: {key} is {value!r}, expected {expected}, not empty"
             raise LawError(message)
 
 
@@ -192,7 +192,7 @@ def _dated(rows: Sequence[_R]) -> tuple[_R, ...]:
     """Rows of one key, newest first; a row without an end of its own ends the day before the next. No overlap."""
     oldest_first = sorted(rows, key=_first_day)
     dated = []
-    for row, following in zip(oldest_first, [*oldest_first[1:], None], strict=True):
+    for row, following in zip_longest(oldest_first, oldest_first[1:]):
         if row.valid_until_day is not None and row.valid_until_day < _first_day(row):
             message = f"row {row.rule_version} ends before it begins; correct valid_from or valid_until"
             raise LawError(message)
