@@ -1,0 +1,17 @@
+"""What a person is told when a service that the platform needs does not answer."""
+
+
+class ServiceUnavailable(ConnectionError):
+    """A service did not answer. The text says what was tried and what to do next; commands exit with code 3."""
+
+
+class BrokerUnavailable(ServiceUnavailable):
+    """Kafka did not answer, refused the connection, or no broker is known."""
+
+
+class DatabaseServerUnavailable(ServiceUnavailable):
+    """The local PostgreSQL could not be started or does not answer."""
+
+
+class DownloadFailed(ServiceUnavailable):
+    """A file of the Java services could not be fetched, or is not the one that the lock file names."""

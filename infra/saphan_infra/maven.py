@@ -1,0 +1,161 @@
+"""Which Java files the local services are made of: exactly those of the lock file, by SHA-256, downloaded once.
+
+jgo finds and downloads; the lock says what must arrive, so a half-finished or altered download is never used.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from saphan_infra.availability import DownloadFailed
+
+LOCK_RESOURCE = "java.lock.json"
+_DOWNLOADS_AT_ONCE = 4
+_TIMEOUT_SECONDS = 120
+_TRIES = 3
+
+Report = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LockedFile:
+    """One file in Maven Central: ``group:artifact:version[:classifier]``, always a jar."""
+
+    coordinate: str
+    sha256: str
+
+    @property
+    def file_name(self) -> str:
+        """Name in the cache."""
+        return "-".join(self.coordinate.split(":")[1:]) + ".jar"
+
+
+def locked(service: str) -> tuple[LockedFile, ...]:
+    """The files of a service in the lock file ("kafka", "postgres-linux-amd64", …). Raises KeyError."""
+    lock = json.loads(files("saphan_infra").joinpath(LOCK_RESOURCE).read_text(encoding="utf-8"))
+    return tuple(LockedFile(coordinate, sha256) for coordinate, sha256 in lock[service].items())
+
+
+def to_stderr(line: str) -> None:
+    """Show one line of progress."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def fetch(
+    wanted: Sequence[LockedFile],
+    cache_dir: Path,
+    *,
+    what: str,
+    report: Report = to_stderr,
+    repository_url: str | None = None,
+) -> list[Path]:
+    """Paths of all wanted files in ``cache_dir``; what is missing is downloaded, in parallel, with progress.
+
+    Needs no network when all are there. Safe with several processes at once. Raises DownloadFailed.
+    """
+    directory = cache_dir / "java"
+    directory.mkdir(parents=True, exist_ok=True)
+    with exclusive(
+        cache_dir / "java.lock", waiting=lambda: report(f"{what}: another process is downloading; waiting …")
+    ):
+        missing = [file for file in wanted if not (directory / file.file_name).is_file()]
+        if missing:
+            _download(missing, directory, what, report, repository_url)
+    return [directory / file.file_name for file in wanted]
+
+
+@contextmanager
+def exclusive(path: Path, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock file; ends with the process, however it ends. ``waiting`` is told when another holds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def _download(
+    missing: Sequence[LockedFile], directory: Path, what: str, report: Report, repository_url: str | None
+) -> None:
+    report(f"{what}: downloading {len(missing)} files from Maven Central, once …")
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix="incoming-") as incoming:
+        context = _context(Path(incoming), repository_url)
+        with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
+            arrivals = pool.map(lambda file: _arrived(context, file), missing)
+            for count, (file, path) in enumerate(zip(missing, arrivals, strict=True), start=1):
+                path.replace(directory / file.file_name)
+                if count % 10 == 0 or count == len(missing):
+                    report(f"{what}: {count} of {len(missing)} files")
+
+
+def _context(incoming: Path, repository_url: str | None) -> Any:
+    from jgo.maven import MavenContext
+
+    repositories = {"mirror": repository_url} if repository_url else None
+    return MavenContext(repo_cache=incoming, local_repos=[], remote_repos=repositories, timeout=_TIMEOUT_SECONDS)
+
+
+def _arrived(context: Any, file: LockedFile) -> Path:
+    group, artifact, version, *classifier = file.coordinate.split(":")
+    remote = (
+        context.project(group, artifact).at_version(version).artifact(classifier=classifier[0] if classifier else "")
+    )
+    problem = "no answer"
+    for _ in range(_TRIES):
+        shutil.rmtree(remote.cached_path.parent, ignore_errors=True)
+        try:
+            path = Path(remote.resolve())
+        except (OSError, RuntimeError, AssertionError) as error:
+            problem = type(error).__name__
+            continue
+        if sha256_of(path) == file.sha256:
+            return path
+        problem = "the file that came is not the one in the lock file (SHA-256 differs)"
+    message = (
+        f"{file.coordinate} could not be downloaded after {_TRIES} tries: {problem}. Check the way to Maven Central "
+        "(a mirror can be set with SAPHAN_MAVEN_REPOSITORY_URL) and start again; what has arrived is kept."
+    )
+    raise DownloadFailed(message)
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def resolve_coordinates(root: str, incoming: Path) -> list[str]:
+    """All coordinates that a Maven artifact needs at run time, itself first: for making the lock file anew."""
+    group, artifact, version = root.split(":")
+    context = _context(incoming, os.environ.get("SAPHAN_MAVEN_REPOSITORY_URL"))
+    _, nodes = context.pom_dependency_list(context.project(group, artifact).at_version(version).pom())
+    rows = [node.dep for node in nodes if node.dep.scope in ("compile", "runtime")]
+    return [root, *(f"{row.groupId}:{row.artifactId}:{row.version}" for row in rows)]
+
+
+def digests(coordinates: Sequence[str], incoming: Path) -> dict[str, str]:
+    """Coordinate → SHA-256 of what Maven Central serves now: for making the lock file anew."""
+    context = _context(incoming, os.environ.get("SAPHAN_MAVEN_REPOSITORY_URL"))
+    found = {}
+    for coordinate in coordinates:
+        group, artifact, version, *classifier = coordinate.split(":")
+        component = context.project(group, artifact).at_version(version)
+        found[coordinate] = sha256_of(
+            Path(component.artifact(classifier=classifier[0] if classifier else "").resolve())
+        )
+    return found

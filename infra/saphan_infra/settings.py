@@ -1,0 +1,272 @@
+"""Which settings there are, where they come from (environment before file before default) and what they mean."""
+
+import difflib
+import json
+import os
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from saphan_schemas.topics import MESSAGE_BYTES_MAX
+
+from saphan_infra.availability import BrokerUnavailable
+
+ENV_PREFIX = "SAPHAN_"
+CONFIG_VARIABLE = "SAPHAN_CONFIG"
+CONFIG_FILE = Path("saphan.toml")
+#: Good for trying things out only: everybody who has the source knows it. ``saphan doctor`` warns of it.
+DEVELOPMENT_PSEUDONYM_KEY = "saphan-development-only"  # pragma: allowlist secret
+_WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
+_PSEUDONYM_KEY_LENGTH_MIN = 16
+
+
+class SettingsError(ValueError):
+    """The settings cannot be used. The text names each setting, what was found and what was expected."""
+
+
+def _http_url(text: str) -> str:
+    TypeAdapter(HttpUrl).validate_python(text)
+    return text.rstrip("/")
+
+
+def _absolute(path: Path) -> Path:
+    return path.expanduser().absolute()
+
+
+Url = Annotated[str, AfterValidator(_http_url)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class Settings(BaseSettings):
+    """Everything that can be set. Each field's environment variable is its name in capitals after ``SAPHAN_``."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=True)
+
+    data_dir: AbsolutePath = Field(
+        Path(".saphan"), description="Where the local broker, database, logs and state live."
+    )
+    cache_dir: AbsolutePath | None = Field(
+        None, description="Where downloaded Java files stay; default: data_dir/cache."
+    )
+    maven_repository_url: Url | None = Field(None, description="A mirror of Maven Central to download from.")
+
+    kafka_bootstrap: str | None = Field(
+        None, description="Address of a Kafka cluster, host:port,…; default: the local broker of data_dir."
+    )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How clients connect to Kafka."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="How clients prove to Kafka who they are, with a SASL_… protocol."
+    )
+    kafka_sasl_username: str | None = Field(None, description="User name for Kafka.")
+    kafka_sasl_password: SecretStr | None = Field(None, description="Password for Kafka.")
+    kafka_ssl_cafile: AbsolutePath | None = Field(None, description="Certificate authorities (PEM) to trust.")
+    kafka_ssl_certfile: AbsolutePath | None = Field(
+        None, description="This client's certificate (PEM), for mutual TLS."
+    )
+    kafka_ssl_keyfile: AbsolutePath | None = Field(None, description="The key (PEM) of that certificate.")
+    kafka_ssl_keypassword: SecretStr | None = Field(None, description="Password of that key.")
+    kafka_ssl_check_hostname: bool = Field(
+        default=True, description="Refuse a broker whose certificate names another host."
+    )
+    replication_factor: int = Field(1, ge=1, le=32767, description="Copies of each partition when topics are created.")
+    kafka_heap_mb: int = Field(512, ge=256, le=65536, description="Memory of the local broker's Java heap, MiB.")
+
+    database_url: str | None = Field(
+        None, description="PostgreSQL, postgresql+psycopg://user:password@host/name; default: SQLite files in data_dir."
+    )
+    schema_registry_url: Url | None = Field(None, description="A Confluent-compatible schema registry; default: none.")
+    pseudonym_key: SecretStr = Field(
+        SecretStr(DEVELOPMENT_PSEUDONYM_KEY), description="Key of the hashes that stand for people in topics and logs."
+    )
+
+    webhook_url: Url | None = Field(None, description="Where alerts are posted; default: nowhere.")
+    webhook_secret: SecretStr | None = Field(None, description="Key that signs each post, whsec_… (Standard Webhooks).")
+    alerts_file: AbsolutePath | None = Field(None, description="JSON Lines file that gets each alert; default: none.")
+    delivery_timeout_seconds: float = Field(10, gt=0, description="How long the webhook's receiver may take.")
+    delivery_retry_base_seconds: float = Field(0.5, gt=0, description="Wait before the second try; doubles each time.")
+    delivery_retry_max_seconds: float = Field(60, gt=0, description="Longest wait between two tries.")
+
+    integrate_workers: int = Field(1, ge=1, le=64, description="How many integrate processes `up` starts.")
+    chunk_records_max: int = Field(4000, ge=1, description="Most messages of one partition in one transaction.")
+    chunk_bytes_max: int = Field(8_388_608, ge=65_536, description="Most bytes that one fetch of a partition brings.")
+    message_bytes_max: int = Field(
+        MESSAGE_BYTES_MAX, ge=1024, description="Largest message that is processed; a larger one is a dead letter."
+    )
+
+    metrics_host: str = Field("127.0.0.1", description="Address on which metrics are served.")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the metrics; 0: a free one.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line shown.")
+    log_format: Literal["json", "console"] = Field("json", description="Form of log lines.")
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        for complaint in _complaints(self):
+            raise ValueError(complaint)
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment, then what `load_settings` read from the file; no .env and no secrets folder behind one's back."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings
+
+    @property
+    def state_url(self) -> str:
+        """SQLAlchemy URL of the integrated state."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'state.db'}"
+
+    @property
+    def link_url(self) -> str:
+        """SQLAlchemy URL of link's state: a file of its own with SQLite, the same database with PostgreSQL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'link.db'}"
+
+    @property
+    def downloads_dir(self) -> Path:
+        """Where downloaded Java files stay; data directories may share it."""
+        return self.cache_dir or self.data_dir / "cache"
+
+    @property
+    def kafka_dir(self) -> Path:
+        """Directory of the local broker."""
+        return self.data_dir / "kafka"
+
+    @property
+    def uses_local_broker(self) -> bool:
+        """Whether the broker is the one that `saphan up` starts."""
+        return self.kafka_bootstrap is None
+
+    @property
+    def bootstrap(self) -> str:
+        """Address of the broker: the one that is set, else the local broker's (which keeps it over restarts).
+
+        Raises BrokerUnavailable when none is set and no local broker was ever started in data_dir.
+        """
+        if self.kafka_bootstrap is not None:
+            return self.kafka_bootstrap
+        address = local_bootstrap(self.kafka_dir)
+        if address is None:
+            message = (
+                f"No broker is known: SAPHAN_KAFKA_BOOTSTRAP is not set and no local broker was started in "
+                f"{self.kafka_dir}. Run `saphan up` (or `saphan demo`), or set SAPHAN_KAFKA_BOOTSTRAP=host:port."
+            )
+            raise BrokerUnavailable(message)
+        return address
+
+
+def local_bootstrap(kafka_dir: Path) -> str | None:
+    """Address that the local broker of a directory listens on, running or not; None before its first start."""
+    try:
+        address = json.loads((kafka_dir / "broker.json").read_text(encoding="utf-8"))["bootstrap"]
+    except (OSError, ValueError, KeyError):
+        return None
+    return str(address)
+
+
+def load_settings() -> Settings:
+    """Read file and environment. Raises SettingsError."""
+    path = config_path()
+    values = _read_file(path) if path is not None else {}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explained(error, path)) from None
+
+
+def config_path() -> Path | None:
+    """The settings file in use: $SAPHAN_CONFIG, else ./saphan.toml if it is there. Raises SettingsError if named and absent."""
+    named = os.environ.get(CONFIG_VARIABLE)
+    if named:
+        path = Path(named)
+        if not path.is_file():
+            message = f"{CONFIG_VARIABLE}: found {named!r}, which is not a file. Create it or unset {CONFIG_VARIABLE}."
+            raise SettingsError(message)
+        return path
+    return CONFIG_FILE if CONFIG_FILE.is_file() else None
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """Environment variables that look like settings but are none, each with the likeliest real name."""
+    known = [f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields]
+    unknown = sorted(name for name in os.environ if name.startswith(ENV_PREFIX))
+    nearest = {name: difflib.get_close_matches(name, known, 1) for name in unknown if name not in known}
+    return {name: found[0] if found else None for name, found in nearest.items() if name != CONFIG_VARIABLE}
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"{path}: cannot be read as TOML ({error}). Expected lines like `integrate_workers = 2`."
+        raise SettingsError(message) from None
+    for name in values:
+        if name not in Settings.model_fields:
+            near = difflib.get_close_matches(name, Settings.model_fields, 1)
+            hint = f"Did you mean `{near[0]}`?" if near else "The README lists all settings."
+            message = f"{path}: there is no setting {name!r}. {hint}"
+            raise SettingsError(message)
+    return values
+
+
+def _explained(error: ValidationError, path: Path | None) -> str:
+    lines = []
+    for row in error.errors():
+        name = str(row["loc"][0]) if row["loc"] else ""
+        expected = row["msg"].removeprefix("Value error, ")
+        if not name:
+            lines.append(expected)
+            continue
+        variable = f"{ENV_PREFIX}{name.upper()}"
+        origin = f"{variable} (environment)" if variable in os.environ else f"{name} ({path or 'default'})"
+        secret = any(word in name for word in ("key", "secret", "password", "_url"))
+        found = "a value that is not shown" if secret else repr(row["input"])
+        lines.append(f"{origin}: found {found}; expected: {expected}.")
+    return "\n".join(lines)
+
+
+def _complaints(settings: Settings) -> list[str]:
+    """What is wrong with settings that are each well-formed but do not fit together."""
+    found = []
+    sasl = settings.kafka_security_protocol.startswith("SASL")
+    credentials = (settings.kafka_sasl_mechanism, settings.kafka_sasl_username, settings.kafka_sasl_password)
+    if sasl and None in credentials:
+        found.append(
+            f"SAPHAN_KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}: expected SAPHAN_KAFKA_SASL_MECHANISM, "
+            "SAPHAN_KAFKA_SASL_USERNAME and SAPHAN_KAFKA_SASL_PASSWORD as well. Set all three."
+        )
+    if settings.uses_local_broker and settings.kafka_security_protocol != "PLAINTEXT":
+        found.append(
+            "SAPHAN_KAFKA_SECURITY_PROTOCOL is set but SAPHAN_KAFKA_BOOTSTRAP is not: the local broker speaks PLAINTEXT. "
+            "Set the cluster's address too."
+        )
+    if settings.database_url is not None and not settings.database_url.startswith(
+        ("postgresql+psycopg://", "sqlite:///")
+    ):
+        found.append(
+            "SAPHAN_DATABASE_URL: expected postgresql+psycopg://user:password@host:5432/name (the value is not shown)."
+        )
+    if settings.database_url is not None and settings.database_url.startswith("sqlite:///"):
+        found.append(
+            "SAPHAN_DATABASE_URL names a SQLite file; link and the integrated state need one each. "
+            "Leave it out and set SAPHAN_DATA_DIR instead."
+        )
+    secret = settings.webhook_secret
+    if settings.webhook_url is not None and secret is None:
+        found.append("SAPHAN_WEBHOOK_URL is set but SAPHAN_WEBHOOK_SECRET is not: set the receiver's whsec_… secret.")
+    if secret is not None and not secret.get_secret_value().startswith(_WEBHOOK_SECRET_PREFIX):
+        found.append("SAPHAN_WEBHOOK_SECRET: expected whsec_ and then base64 (the value is not shown).")
+    if len(settings.pseudonym_key.get_secret_value()) < _PSEUDONYM_KEY_LENGTH_MIN:
+        found.append(f"SAPHAN_PSEUDONYM_KEY: expected at least {_PSEUDONYM_KEY_LENGTH_MIN} characters.")
+    if settings.delivery_retry_max_seconds < settings.delivery_retry_base_seconds:
+        found.append("SAPHAN_DELIVERY_RETRY_MAX_SECONDS is less than SAPHAN_DELIVERY_RETRY_BASE_SECONDS.")
+    return found
