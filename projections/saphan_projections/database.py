@@ -63,6 +63,11 @@ class Transaction:
         self._connection = connection
         self._sqlite = connection.dialect.name == "sqlite"
 
+    @property
+    def connection(self) -> Connection:
+        """The SQLAlchemy connection that the transaction runs on, for what this class has no call for."""
+        return self._connection
+
     def rows(self, sql: str, parameters: Row = ()) -> list[Row]:
         """All rows of a query written with ``?`` placeholders."""
         result = self._connection.exec_driver_sql(self._placed(sql), parameters)
