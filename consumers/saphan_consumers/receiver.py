@@ -1,0 +1,127 @@
+"""A small receiver of the webhook for trials: checks each signature and keeps each alert state once, in a file."""
+
+import os
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from saphan_consumers.delivery import BODY_BYTES_MAX
+from saphan_consumers.signing import SignatureRefused, verify
+from saphan_infra.clock import now_ms
+from saphan_infra.logs import get_logger
+
+_REQUEST_SECONDS_MAX = 15.0
+
+log = get_logger(__name__)
+
+
+class Inbox:
+    """The file, and the ids that are in it. A state is on the disk before its sender is told so."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._ids: set[str] = set()
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        with path.open("rb") as lines:
+            end = 0
+            for line in lines:
+                if line.endswith(b"\n"):
+                    end += len(line)
+                    self._ids.add(orjson.loads(line)["id"])
+        # An unfinished last line was never acknowledged: its sender sends it again.
+        os.ftruncate(self._descriptor, end)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def keep(self, message_id: str, body: bytes) -> bool:
+        """Write a message down; False when it is already there. Raises OSError, ValueError (not a JSON object)."""
+        line = orjson.dumps({"id": message_id, **orjson.loads(body)}) + b"\n"
+        with self._lock:
+            if message_id in self._ids:
+                return False
+            start = os.fstat(self._descriptor).st_size
+            try:
+                written = 0
+                while written < len(line):
+                    written += os.write(self._descriptor, line[written:])
+                os.fsync(self._descriptor)
+            except OSError:
+                os.ftruncate(self._descriptor, start)
+                raise
+            self._ids.add(message_id)
+        return True
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._descriptor)
+
+
+class Receiver:
+    """Listens on this machine only. ``port`` 0 takes a free one."""
+
+    def __init__(self, inbox: Inbox, keys: tuple[bytes, ...], port: int = 0) -> None:
+        class Handler(_Handler):
+            pass
+
+        Handler.inbox = inbox
+        Handler.keys = keys
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/alerts"
+
+    def serve(self) -> None:
+        """Answer until :meth:`stop` is called from another thread."""
+        self._server.serve_forever(poll_interval=0.1)
+
+    def stop(self) -> None:
+        """Let :meth:`serve` return, and close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    inbox: Inbox
+    keys: tuple[bytes, ...]
+    protocol_version = "HTTP/1.1"
+    timeout = _REQUEST_SECONDS_MAX
+    disable_nagle_algorithm = True
+
+    def do_POST(self) -> None:  # noqa: N802 - the name that http.server looks for
+        length = self.headers.get("content-length", "")
+        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
+            self.close_connection = True
+            self._answer(413 if length.isdigit() else 411, "expected a body below 20 kB with its content-length")
+            return
+        body = self.rfile.read(int(length))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        try:
+            message_id = verify(self.keys, headers, body, now_ms() / 1000)
+            new = self.inbox.keep(message_id, body)
+        except SignatureRefused as refused:
+            log.warning("A message was refused", reason=refused.code)
+            self._answer(401, str(refused))
+        except (ValueError, TypeError):
+            self._answer(400, "expected a JSON object")
+        except OSError as error:
+            log.error("The inbox cannot be written", cause=str(error))
+            self._answer(503, "the inbox cannot be written now")
+        else:
+            log.info("A message came in" if new else "A repeated message was dropped", delivery_id=message_id)
+            self._answer(204, "")
+
+    def _answer(self, status: int, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        if status != 204:
+            self.send_header("content-type", "text/plain; charset=utf-8")
+            self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing in http.server's own way, which is not JSON."""
