@@ -90,13 +90,8 @@ def _is_personal(text: str) -> bool:
     return person_number_kind(normalise_person_number(text)) in {"person", "check_digit"}
 
 
-def key_form(text: str) -> str:
-    """A key as it is searched for a person's number."""
-    return text.upper().replace("-", "").replace(" ", "")
-
-
 def _carried(record: Mapping[str, Any]) -> Iterator[Problem]:
-    key = key_form(record["record_id"])
+    key = record["record_id"].upper()
     for name in PERSON_FIELDS:
         value = record.get(name)
         if value is not None:

@@ -6,21 +6,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from saphan_schemas.catalogue import default_catalogue
+from saphan_schemas.heartbeat_rules import heartbeat_problems
 from saphan_schemas.identifiers import (
     SPECIMENS,
     NumberKind,
     check_digit,
     has_right_check_digit,
-    is_confirmed_person_number,
     is_placeholder,
+    is_plain_person_number,
     normalise_passport,
     normalise_person_number,
     person_number_kind,
     usable_passport,
     usable_person_number,
 )
-from saphan_schemas.problem import Problem, Severity, error, warning
-from saphan_schemas.record_checks import CARRIED_CHARACTERS_MIN, ENVELOPE, explain, key_form
+from saphan_schemas.problem import Problem, Severity
+from saphan_schemas.record_checks import CARRIED_CHARACTERS_MIN, ENVELOPE, explain
 from saphan_schemas.rule_table import (
     AMOUNT_MAX,
     CODES,
@@ -49,8 +50,6 @@ from saphan_schemas.topics import (
     INSURED_PERSONS,
     SSO_EMPLOYERS,
 )
-from saphan_schemas.value_checks import check_time
-from saphan_schemas.values import format_time_ms
 
 __all__ = [
     "NumberKind",
@@ -70,8 +69,7 @@ __all__ = [
 _PLAIN_MONTH = re.compile(r"(?:19|20|21|22|23)[0-9]{2}-(?:0[1-9]|1[0-2])").fullmatch
 #: The usual document number: it is normal as it stands and cannot be a placeholder unless it is a specimen.
 _USUAL_DOCUMENT = re.compile(r"[A-Z]{1,3}0{0,6}[1-9][0-9]{3,12}").fullmatch
-#: Thirteen digits that are neither a specimen, one digit throughout, nor a company's.
-_PLAIN_INSURED = re.compile(r"(?!12345678901|([1-9])\1{12})(?:[1-9][0-9]|00(?!00000000))[0-9]{11}").fullmatch
+_INSURED = re.compile(r"[1-9][0-9]{12}|00[1-9][0-9]{10}").fullmatch
 
 
 def problems(feed: str, record: Mapping[str, Any]) -> list[Problem]:
@@ -81,12 +79,13 @@ def problems(feed: str, record: Mapping[str, Any]) -> list[Problem]:
     Raises KeyError for a topic that is no feed.
     """
     if feed == HEARTBEATS:
-        return _heartbeat_problems(record)
+        return heartbeat_problems(record)
     screen = _SCREENS.get(feed) or _screen(feed)
     try:
         if (
             _has_plain_envelope(screen, record)
             and _has_plain_values(screen, record)
+            and _has_plain_texts(screen, record)
             and _has_plain_numbers(screen, record)
             and _is_complete(screen, record)
         ):
@@ -126,8 +125,8 @@ _MATCHES: dict[str, Callable[[str], object]] = {
     "month": _PLAIN_MONTH,
 }
 _PERSON_NUMBERS: dict[str, Callable[[str], object]] = {
-    "non_thai_id": is_confirmed_person_number,
-    "insured_number": _PLAIN_INSURED,
+    "non_thai_id": is_plain_person_number,
+    "insured_number": _INSURED,
 }
 
 
@@ -175,6 +174,14 @@ def _has_plain_values(screen: _Screen, record: Mapping[str, Any]) -> bool:
         day = record[name]
         if day is not None and not (day.__class__ is int and FIRST_DAY <= day <= LAST_DAY):
             return False
+    for name, limit in screen.amounts:
+        number = record[name]
+        if number is not None and not (number.__class__ is int and 0 <= number <= limit):
+            return False
+    return True
+
+
+def _has_plain_texts(screen: _Screen, record: Mapping[str, Any]) -> bool:
     for name, matches in screen.matches:
         text = record[name]
         if text is not None and matches(text) is None:
@@ -183,18 +190,14 @@ def _has_plain_values(screen: _Screen, record: Mapping[str, Any]) -> bool:
         text = record[name]
         if text is not None and not (0 < len(text) <= TEXT_CHARACTERS_MAX and text.isprintable()):
             return False
-    return all(record[name] is None or _is_amount(record[name], limit) for name, limit in screen.amounts)
-
-
-def _is_amount(number: Any, limit: int) -> bool:
-    return number.__class__ is int and 0 <= number <= limit
+    return True
 
 
 def _has_plain_numbers(screen: _Screen, record: Mapping[str, Any]) -> bool:
-    key = key_form(record["record_id"])
+    key = record["record_id"].upper()
     for name, is_plain in screen.person_numbers:
         text = record[name]
-        if text is not None and (not is_plain(text) or text in key):
+        if text is not None and (not is_plain(text) or text in SPECIMENS or text in key):
             return False
     for name in screen.documents:
         text = record[name]
@@ -261,22 +264,3 @@ _AGREES: dict[str, Callable[[Mapping[str, Any]], bool]] = {
     SSO_EMPLOYERS: _tax_id_agrees,
     INSURED_PERSONS: _insurance_agrees,
 }
-
-
-def _heartbeat_problems(record: Mapping[str, Any]) -> list[Problem]:
-    found: list[Problem] = []
-    feed = record.get("feed")
-    complete_until: Any = record.get("complete_until")
-    sent_at: Any = record.get("sent_at")
-    if feed not in TABLES:
-        found.append(error("feed", feed, "a feed of records: " + ", ".join(TABLES), "unknown_feed"))
-    for name, moment in (("complete_until", complete_until), ("sent_at", sent_at)):
-        if moment.__class__ is int:
-            found.extend(check_time(name, moment))
-        else:
-            found.append(error(name, moment, "a time with Z or an offset", "required" if moment is None else "type"))
-    if not found and complete_until > sent_at:
-        found.append(
-            warning("complete_until", format_time_ms(complete_until), "not after sent_at", "complete_in_future")
-        )
-    return found
