@@ -1,0 +1,213 @@
+"""What `saphan publish` does with its command line: files and settings in, a summary and an exit code out."""
+
+import asyncio
+import json
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from saphan_infra.availability import BrokerUnavailable
+from saphan_infra.clock import now_ms
+from saphan_infra.kafka_security import aiokafka_security
+from saphan_infra.settings import Settings, SettingsError, load_settings
+from saphan_publishers.dates import as_of_ms
+from saphan_publishers.delivery import Delivery, DeliveryRefused, KafkaBroker
+from saphan_publishers.directories import DEFAULT_ORDER, NothingToPublish, feed_files
+from saphan_publishers.formats import FORMATS, Reading
+from saphan_publishers.input_files import ENCODINGS
+from saphan_publishers.mapping import MappingError
+from saphan_publishers.mapping_file import read_mapping
+from saphan_publishers.outcomes import Outcome
+from saphan_publishers.publishing import Order, Publication
+from saphan_publishers.reports import Report
+from saphan_publishers.rows import Unreadable
+from saphan_schemas.values import format_time_ms
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_UNREACHABLE = 3
+EXIT_REJECTED = 4
+EXIT_INTERRUPTED = 130
+
+
+@dataclass(frozen=True)
+class Request:
+    """The command line."""
+
+    feed: str | None
+    files: Sequence[str]
+    directory: Path | None
+    order: str | None
+    format: str | None
+    mapping: Path | None
+    encoding: str | None
+    as_of: str | None
+    heartbeat: str | None
+    heartbeat_anyway: bool
+    dry_run: bool
+    report: Path | None
+    wait_seconds: float
+    as_json: bool
+
+
+def publish_files(request: Request) -> None:
+    """Do what the command line asks; leaves by typer.Exit with the exit code."""
+    # Both clients log each failed try; this command tells its own waiting.
+    for name in ("aiokafka", "kafka"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        settings = load_settings()
+        order = _order(request, settings)
+    except SettingsError as error:
+        _stop(str(error), EXIT_USAGE)
+    except BrokerUnavailable as error:
+        _stop(str(error), EXIT_UNREACHABLE)
+    report = Report(_report_path(request, settings), always=request.report is not None)
+    publication = Publication(order, report, _Progress())
+    try:
+        asyncio.run(publication.run())
+    except (BrokerUnavailable, DeliveryRefused) as error:
+        _summarise(publication.outcome, as_json=request.as_json)
+        _stop(f"{error} What was acknowledged stays; run the same command again, nothing is doubled.", EXIT_UNREACHABLE)
+    except KeyboardInterrupt:
+        _summarise(publication.outcome, as_json=request.as_json)
+        _stop("Stopped. Run the same command again to publish the rest; nothing is doubled.", EXIT_INTERRUPTED)
+    _summarise(publication.outcome, as_json=request.as_json)
+    if publication.outcome.failed:
+        raise typer.Exit(EXIT_FAILED)
+    if publication.outcome.rejected or publication.outcome.withheld:
+        raise typer.Exit(EXIT_REJECTED)
+
+
+def _order(request: Request, settings: Settings) -> Order:
+    files = _files(request)
+    reading = _reading(request, settings, [topic for topic, _ in files])
+    delivery = None
+    if not request.dry_run:
+        security, replication = aiokafka_security(settings), settings.replication_factor
+        broker = KafkaBroker(settings.bootstrap, replication=replication, security=security)
+        delivery = Delivery(broker, _tell, request.wait_seconds or None)
+    return Order(
+        files,
+        reading,
+        settings.data_dir,
+        delivery,
+        heartbeat_ms=_heartbeat_ms(request.heartbeat),
+        heartbeat_anyway=request.heartbeat_anyway,
+    )
+
+
+def _files(request: Request) -> list[tuple[str, str]]:
+    if request.directory is not None:
+        if request.feed is not None:
+            _stop("Give either FEED and files, or --dir, not both.", EXIT_USAGE)
+        order = [name.strip() for name in request.order.split(",")] if request.order else None
+        try:
+            return feed_files(request.directory, order)
+        except NothingToPublish as error:
+            _stop(str(error), EXIT_USAGE)
+    if request.order is not None:
+        _stop("--order belongs to --dir.", EXIT_USAGE)
+    if request.feed not in DEFAULT_ORDER:
+        found = f"There is no feed {request.feed!r}" if request.feed else "No feed was named"
+        _stop(f"{found}; expected one of {', '.join(DEFAULT_ORDER)}, or --dir.", EXIT_USAGE)
+    if not request.files:
+        _stop(f"No file was named for {request.feed}; give one or more, or - for standard input.", EXIT_USAGE)
+    for name in request.files:
+        if name != "-" and not Path(name).is_file():
+            _stop(f"There is no file {name!r}; check the path.", EXIT_USAGE)
+    return [(request.feed, name) for name in request.files]
+
+
+def _reading(request: Request, settings: Settings, topics: Sequence[str]) -> Reading:
+    file_format = next((known for known in FORMATS if known == request.format), None)
+    if request.format is not None and file_format is None:
+        _stop(f"--format is {request.format!r}; expected {', '.join(FORMATS)}.", EXIT_USAGE)
+    encoding = ENCODINGS.get((request.encoding or "").lower())
+    if request.encoding is not None and encoding is None:
+        _stop(f"--encoding is {request.encoding!r}; expected utf-8 or tis-620.", EXIT_USAGE)
+    try:
+        mapping = read_mapping(request.mapping, topics[0]) if request.mapping else None
+    except (MappingError, KeyError) as error:
+        _stop(str(error), EXIT_USAGE)
+    try:
+        as_of = as_of_ms(request.as_of) if request.as_of else None
+    except Unreadable as refused:
+        _stop(f"--as-of is {request.as_of!r}; expected {refused.expected}, or a day such as 2026-11-23.", EXIT_USAGE)
+    return Reading(settings.pseudonym_key.get_secret_value(), file_format, mapping, encoding, as_of)
+
+
+def _heartbeat_ms(asked: str | None) -> int | None:
+    if asked is None:
+        return None
+    # Asked before the first file is read: what changes meanwhile is not in the files.
+    if asked == "now":
+        return now_ms()
+    try:
+        return as_of_ms(asked)
+    except Unreadable as refused:
+        _stop(f"--heartbeat is {asked!r}; expected now, {refused.expected}, or a day such as 2026-11-23.", EXIT_USAGE)
+
+
+def _report_path(request: Request, settings: Settings) -> Path:
+    if request.report is not None:
+        return request.report
+    moment = format_time_ms(now_ms()).replace(":", "").replace("-", "").replace(".", "-")
+    return settings.data_dir / "reports" / f"{moment}-{request.feed or 'directory'}.jsonl"
+
+
+class _Progress:
+    """Tells how far it is, once a second on a terminal and every ten seconds in a log."""
+
+    def __init__(self) -> None:
+        self._on_terminal = sys.stderr.isatty()
+        self._told_seconds = 0.0
+
+    def __call__(self, outcome: Outcome, seconds: float) -> None:
+        if seconds - self._told_seconds < (1 if self._on_terminal else 10):
+            return
+        self._told_seconds = seconds
+        line = (
+            f"{outcome.files[-1].feed}: {outcome.rows:,} rows, {outcome.rows / seconds:,.0f} rows/s, "
+            f"{outcome.rejected:,} rejected"
+        )
+        typer.echo(f"\r{line}\x1b[K" if self._on_terminal else line, err=True, nl=not self._on_terminal)
+
+
+def _summarise(outcome: Outcome, *, as_json: bool) -> None:
+    if sys.stderr.isatty():
+        typer.echo("\r\x1b[K", err=True, nl=False)
+    if as_json:
+        typer.echo(json.dumps(outcome.as_json(), ensure_ascii=False))
+    else:
+        verb = "would be published" if outcome.dry_run else "published"
+        for file in outcome.files:
+            typer.echo(
+                f"{file.feed} {file.file}: {file.published:,} of {file.rows:,} rows {verb}, {file.rejected:,} rejected"
+            )
+        for heartbeat in outcome.heartbeats:
+            typer.echo(f"heartbeat: {heartbeat}")
+    for file in outcome.files:
+        if file.failure is not None:
+            _tell(f"{file.file}: {file.failure}")
+    for feed in outcome.withheld:
+        _tell(
+            f"No heartbeat for {feed}: not everything was published, so the feed is not complete. Correct and publish "
+            "the rejected rows, then send it; or say --heartbeat-anyway."
+        )
+    if outcome.report is not None:
+        _tell(f"{outcome.rejected} rows rejected, {outcome.warnings} warnings; report: {outcome.report}")
+
+
+def _tell(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+
+
+def _stop(sentence: str, code: int) -> NoReturn:
+    _tell(sentence)
+    raise typer.Exit(code)

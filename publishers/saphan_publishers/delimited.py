@@ -1,0 +1,170 @@
+"""Which record each row of a CSV file holds, by the mapping of its columns."""
+
+import csv
+import difflib
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from saphan_publishers.columns import RowMaker
+from saphan_publishers.input_files import Encoding, InputFile, LineDecoder
+from saphan_publishers.mapping import ColumnMapping, heading
+from saphan_publishers.record_ids import KeyedHash
+from saphan_publishers.rows import FileNote, FileProblem, Row, row_error, row_warning
+
+_DELIMITERS = (",", ";", "\t", "|")
+#: A quoted cell may hold line breaks; more lines than these are a quote that was never closed.
+_ROW_LINES_MAX = 20
+_SPREADSHEET_HINT = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+
+_Line = tuple[int, bytes]
+
+
+class DelimitedFile:
+    """A CSV file on its way through: header first, then rows. ``as_of_ms`` is when the file was made, if needed."""
+
+    def __init__(
+        self,
+        source: InputFile,
+        mapping: ColumnMapping,
+        hashed: KeyedHash,
+        as_of_ms: int,
+        encoding: Encoding | None = None,
+    ) -> None:
+        self._mapping = mapping
+        self._hashed = hashed
+        self._as_of_ms = as_of_ms
+        self._decoder = LineDecoder(encoding or mapping.encoding, source)
+        self._lines = source.lines()
+        # Lines looked at in vain for the end of a quoted cell: they are rows of their own.
+        self._returned: deque[_Line] = deque()
+        self._delimiter = mapping.delimiter
+
+    def rows(self) -> Iterator[Row | FileNote]:
+        """Each row under the header; empty ones are none. Raises FileProblem when the header is not as mapped."""
+        number, preamble, headers = self._header()
+        maker, ignored = self._row_maker(number, headers)
+        if ignored:
+            names = ", ".join(ignored)
+            expected = (
+                "only columns that the mapping names; put others into ignore = [..] to say that they may be left out"
+            )
+            yield FileNote(number, row_warning("columns_ignored", "", names, expected))
+        while (line := self._next()) is not None:
+            yield from self._row(line, maker, preamble, len(headers))
+
+    def _row(self, line: _Line, maker: RowMaker, preamble: bytes, width: int) -> Iterator[Row]:
+        number, raw = line
+        text = self._decoder.text(raw)
+        if text is None:
+            expected = f"text in {self._decoder.encoding} as in the rest of the file"
+            found = raw.rstrip(b"\r\n").decode("utf-8", "replace")
+            yield Row(number, raw, None, [row_error("encoding", "", found, expected)], preamble)
+            return
+        cells, raw = self._cells(text, raw)
+        if cells is None:
+            expected = f"each quoted cell closed by a quote within {_ROW_LINES_MAX} lines"
+            yield Row(number, raw, None, [row_error("quote_not_closed", "", text, expected)], preamble)
+            return
+        if not any(cell.strip() for cell in cells):
+            return
+        while len(cells) > width and not cells[-1].strip():
+            cells.pop()
+        if len(cells) != width:
+            expected = f"{width} cells as in the header, separated by {self._delimiter!r}"
+            yield Row(number, raw, None, [row_error("cell_count", "", f"{len(cells)} cells", expected)], preamble)
+            return
+        record, problems = maker.record(cells)
+        yield Row(number, raw, record, problems, preamble, repeatable=maker.repeatable)
+
+    def _cells(self, text: str, raw: bytes) -> tuple[list[str] | None, bytes]:
+        """The cells of a row that begins with ``text``, and its bytes; more lines are read where a quote is open."""
+        delimiter = self._delimiter or ","
+        if '"' not in text:
+            return text.split(delimiter), raw
+        taken: list[_Line] = []
+        while True:
+            try:
+                (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
+            except (csv.Error, ValueError) as error:
+                following = None if "unexpected end" not in str(error) else self._next()
+                if following is not None:
+                    taken.append(following)
+                more = None if following is None else self._decoder.text(following[1])
+                if more is None or len(taken) >= _ROW_LINES_MAX:
+                    self._returned.extendleft(reversed(taken))
+                    return None, raw
+                text = f"{text}\n{more}"
+            else:
+                return cells, b"".join([raw, *(line for _, line in taken)])
+
+    def _next(self) -> _Line | None:
+        return self._returned.popleft() if self._returned else next(self._lines, None)
+
+    def _header(self) -> tuple[int, bytes, list[str]]:
+        """The header's line number, the bytes up to its end, and its headings. Decides the delimiter."""
+        before = []
+        for number, raw in self._lines:
+            before.append(raw)
+            text = self._decoder.text(raw)
+            if number <= self._mapping.skip_lines or not (text or " ").strip():
+                continue
+            if text is None:
+                raise FileProblem(
+                    "encoding",
+                    f"a header that is not {self._decoder.encoding}",
+                    f"a header in {self._decoder.encoding}",
+                    "Give --encoding utf-8 or --encoding tis-620, or save the file as UTF-8.",
+                )
+            hint = _SPREADSHEET_HINT.fullmatch(text.strip())
+            if hint:
+                self._delimiter = self._delimiter or hint.group(1)
+                continue
+            self._delimiter = self._delimiter or self._sniffed(text)
+            cells, _ = self._cells(text, raw)
+            return number, b"".join(before), [heading(cell) for cell in cells or [text]]
+        raise FileProblem("no_header", "an empty file", "a line of headers", "Check that this is the right file.")
+
+    def _sniffed(self, text: str) -> str:
+        """The delimiter that gives most of the mapped headings, then the most cells."""
+        wanted = set(self._mapping.columns)
+
+        def worth(delimiter: str) -> tuple[int, int]:
+            headings = [heading(cell.strip('"')) for cell in text.split(delimiter)]
+            return len(wanted.intersection(headings)), len(headings)
+
+        return max(_DELIMITERS, key=worth)
+
+    def _row_maker(self, number: int, headers: Sequence[str]) -> tuple[RowMaker, list[str]]:
+        while headers and not headers[-1]:
+            headers = headers[:-1]
+        twice = sorted({name for name in headers if name and headers.count(name) > 1})
+        mapping = self._mapping
+        fields = mapping.fields
+        if mapping.strict:
+            fields = tuple(rule for rule in fields if rule.columns[0] in headers)
+        needed = ["record_id"] if mapping.strict else mapping.columns
+        missing = [name for name in needed if name not in headers]
+        known = {*chain.from_iterable(rule.columns for rule in fields), *needed, *mapping.ignore}
+        unknown = [name for name in headers if name and name not in known]
+        if missing or twice or (mapping.strict and unknown):
+            raise _unknown_header(number, headers, missing, twice, unknown if mapping.strict else [])
+        return RowMaker(mapping, fields, headers, self._hashed, self._as_of_ms), unknown
+
+
+def _unknown_header(
+    number: int, headers: Sequence[str], missing: Sequence[str], twice: Sequence[str], unknown: Sequence[str]
+) -> FileProblem:
+    wants = []
+    for name in missing:
+        near = difflib.get_close_matches(name, headers, 1)
+        wants.append(f"{name!r}" + (f" (perhaps {near[0]!r}?)" if near else ""))
+    parts = [f"columns {', '.join(wants)}"] if wants else []
+    parts += [f"{name!r} once" for name in twice]
+    parts += [f"no column {name!r} (not a field of this feed)" for name in unknown]
+    todo = (
+        "Correct the mapping file (--mapping) to the headers of this file, or the file to the mapping; "
+        "if the headers look garbled, give --encoding utf-8 or tis-620."
+    )
+    return FileProblem("unknown_header", f"in line {number} the columns {', '.join(headers)}", "; ".join(parts), todo)

@@ -1,0 +1,58 @@
+"""Since when a file without a date of its own counts: since its bytes were first published from here."""
+
+import hashlib
+import os
+from pathlib import Path
+
+from saphan_publishers.input_files import open_input
+from saphan_publishers.rows import FileProblem
+
+_BYTES_AT_ONCE = 1 << 20
+
+
+class FirstSeen:
+    """A directory with one small file for each content that was ever published: its name the hash, its text the time.
+
+    The same bytes (packed or not) read by the same mapping always get the same time, so that publishing again changes
+    nothing; a corrected file has other bytes, a later time, and wins.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def content_hash(self, path: str, reading: str) -> str:
+        """Hash of the file's bytes and of ``reading``, the mapping's text and whatever else decides what they mean."""
+        digest = hashlib.blake2b(reading.encode("utf-8"), digest_size=20)
+        with open_input(path) as source:
+            for _, line in source.lines():
+                digest.update(line)
+        return digest.hexdigest()
+
+    def known_ms(self, content_hash: str) -> int | None:
+        """When this content was first published, None for never."""
+        try:
+            return int((self._directory / content_hash).read_text(encoding="ascii"))
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            found = f"{self._directory / content_hash} without a time in it"
+            todo = "Give --as-of with the day of the file, then delete that file."
+            raise FileProblem("first_seen_unreadable", found, "milliseconds since 1970", todo) from None
+
+    def remember(self, content_hash: str, now_ms: int) -> int:
+        """Note ``now_ms`` unless a time is known already; the time that counts."""
+        known = self.known_ms(content_hash)
+        if known is not None:
+            return known
+        self._directory.mkdir(parents=True, exist_ok=True)
+        # Written aside and linked, so that of two publishers at once both take the first one's time, and a crash
+        # leaves no empty file.
+        aside = self._directory / f".{content_hash}.{os.getpid()}"
+        aside.write_text(str(now_ms), encoding="ascii")
+        try:
+            os.link(aside, self._directory / content_hash)
+        except FileExistsError:
+            pass
+        finally:
+            aside.unlink()
+        return self.known_ms(content_hash) or now_ms

@@ -1,0 +1,105 @@
+"""What an agency may say about the completeness of its feed, and when it must not be passed on."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+import orjson
+
+from saphan_publishers.dates import iso_time_ms
+from saphan_publishers.input_files import CTRL_Z, InputFile
+from saphan_publishers.rows import Row, Unreadable, row_error
+from saphan_schemas.rules import Problem
+from saphan_schemas.topics import RECORD_FEEDS
+
+_FIELDS = ("feed", "complete_until", "end_offsets", "sent_at")
+_OFFSET_MAX = 2**63 - 1
+_BLANKS = b" \t\r\n" + CTRL_Z
+
+
+def heartbeat_rows(source: InputFile) -> Iterator[Row]:
+    """Each line of a JSON Lines file of heartbeats: feed, complete_until, and perhaps end_offsets and sent_at.
+
+    In the rows' records end_offsets and sent_at are None where the file leaves them open.
+    """
+    for number, raw in source.lines():
+        text = raw.strip(_BLANKS)
+        if not text:
+            continue
+        try:
+            value = orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            found = text.decode("utf-8", "replace")
+            yield Row(
+                number, raw, None, [row_error("not_json", "", found, f"one JSON object on the line ({error.msg})")]
+            )
+            continue
+        if type(value) is not dict:
+            yield Row(number, raw, None, [row_error("not_an_object", "", type(value).__name__, "an object")])
+            continue
+        record, problems = parsed_heartbeat(value)
+        yield Row(number, raw, record, problems)
+
+
+def parsed_heartbeat(value: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """A heartbeat in wire form from its plain form, and what is wrong with it."""
+    record: dict[str, Any] = dict.fromkeys(_FIELDS)
+    problems = [
+        row_error("unknown_field", name, value[name], f"one of {', '.join(_FIELDS)}")
+        for name in value
+        if name not in _FIELDS
+    ]
+    for name, convert in (("feed", _feed), ("complete_until", _time), ("sent_at", _time), ("end_offsets", _offsets)):
+        found = value.get(name)
+        if found is None or found == []:
+            if name in {"feed", "complete_until"}:
+                problems.append(row_error("missing", name, "nothing", "a value"))
+            continue
+        try:
+            record[name] = convert(found)
+        except Unreadable as refused:
+            problems.append(row_error(refused.code, name, found, refused.expected))
+    return record, problems
+
+
+def withheld(feed: str, incomplete: Collection[str]) -> Problem | None:
+    """Why a heartbeat may not go out: rows of its feed are missing, so an alert could accuse somebody wrongly."""
+    if feed not in incomplete:
+        return None
+    expected = (
+        "every row of this feed published: some were rejected or a file could not be read to its end in this run. "
+        "Correct and publish them, then send the heartbeat again, or say --heartbeat-anyway"
+    )
+    return row_error("feed_incomplete", "feed", feed, expected)
+
+
+def completed(record: Mapping[str, Any], ends: Mapping[int, int], now_ms: int) -> dict[str, Any]:
+    """The heartbeat with the feed's ``ends`` (partition → next offset) and the time of sending, where it left them open."""
+    offsets = record["end_offsets"]
+    if offsets is None:
+        offsets = [{"partition": partition, "offset": offset} for partition, offset in sorted(ends.items())]
+    sent_at = record["sent_at"]
+    return {**record, "end_offsets": offsets, "sent_at": now_ms if sent_at is None else sent_at}
+
+
+def _feed(value: Any) -> str:
+    if value not in RECORD_FEEDS:
+        raise Unreadable("unknown_feed", f"one of {', '.join(RECORD_FEEDS)}")
+    return str(value)
+
+
+def _time(value: Any) -> int:
+    if type(value) is not str:
+        raise Unreadable("wrong_type", "a time with Z or an offset, as text, such as 2026-11-23T09:30:00+07:00")
+    return iso_time_ms(value)
+
+
+def _offsets(value: Any) -> list[dict[str, int]]:
+    rows: list[Any] = value if isinstance(value, list) else [None]
+    if not all(
+        isinstance(row, dict)
+        and row.keys() == {"partition", "offset"}
+        and all(type(number) is int and 0 <= number <= _OFFSET_MAX for number in row.values())
+        for row in rows
+    ):
+        raise Unreadable("wrong_type", 'a list of {"partition": 0, "offset": 12}, or nothing to have it filled in')
+    return rows

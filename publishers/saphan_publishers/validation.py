@@ -1,0 +1,71 @@
+"""Whether a row goes out: the rules of its feed and what the reader found, told once for each field."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from saphan_infra.producer import Message
+from saphan_publishers.messages import MessageMaker, NotEncodable
+from saphan_publishers.repeats import SeenRecords
+from saphan_publishers.rows import Row, row_error, row_warning
+from saphan_schemas import rules
+from saphan_schemas.rules import Problem
+
+
+def record_problems(feed: str, record: Mapping[str, Any], found: Sequence[Problem] = ()) -> list[Problem]:
+    """``found`` by the reader, and then what the rules say about fields that the reader could read.
+
+    ``record`` is in wire form. A field that could not be read is not called missing as well.
+    """
+    if not found:
+        return rules.problems(feed, record)
+    told = {problem.field for problem in found}
+    return [*found, *(problem for problem in rules.problems(feed, record) if problem.field not in told)]
+
+
+def is_rejected(problems: Sequence[Problem]) -> bool:
+    """Whether one of the problems keeps the row out."""
+    return any(problem.severity == "error" for problem in problems)
+
+
+class RowJudge:
+    """Judges the rows of one file, in order."""
+
+    def __init__(self, feed: str) -> None:
+        self._feed = feed
+        self._maker = MessageMaker(feed)
+        self._seen = SeenRecords()
+
+    def judge(self, row: Row) -> tuple[Message | None, list[Problem]]:
+        """The row's message, or None when it is rejected, and all its problems."""
+        record = row.record
+        if record is None:
+            return None, row.problems
+        problems = record_problems(self._feed, record, row.problems)
+        if problems and is_rejected(problems):
+            return None, problems
+        try:
+            message = self._maker.message(record)
+        except NotEncodable as refused:
+            return None, [*problems, row_error(refused.code, "", "the row", refused.expected)]
+        if not row.repeatable:
+            repeated = self._repeated(record["record_id"], message.value or b"")
+            if repeated is not None:
+                problems = [*problems, repeated]
+                if repeated.severity == "error":
+                    return None, problems
+        return message, problems
+
+    def _repeated(self, record_id: str, content: bytes) -> Problem | None:
+        match self._seen.add(record_id, content):
+            case None:
+                return None
+            case True:
+                return row_warning(
+                    "repeated_row", "record_id", record_id, "each record once; this row says the same again"
+                )
+            case False:
+                expected = (
+                    "each record once: an earlier row of this file says something else about it, and the file has no "
+                    "column for version or changed_at that could say which holds"
+                )
+                return row_error("contradicting_row", "record_id", record_id, expected)
