@@ -59,7 +59,11 @@ class OwnedProcess:
 
     def wait(self, seconds: float) -> bool:
         """Wait until it is gone; whether it is."""
-        return wait_until(lambda: not self.alive(), seconds)
+        gone = wait_until(lambda: not self.alive(), seconds)
+        if gone:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self.pid, os.WNOHANG)  # a dead child of ours would stay as a zombie
+        return gone
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
@@ -74,8 +78,6 @@ def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
 
 def start_mark(pid: int) -> str | None:
     """Something that stays the same as long as the process lives and differs for the next one with its id."""
-    with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # a dead child of ours would stay as a zombie
     if Path("/proc/self/stat").exists():
         return _mark_from_proc(pid)
     return _mark_from_ps(pid)

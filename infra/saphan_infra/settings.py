@@ -76,7 +76,9 @@ class Settings(BaseSettings):
     kafka_heap_mb: int = Field(512, ge=256, le=65536, description="Memory of the local broker's Java heap, MiB.")
 
     database_url: str | None = Field(
-        None, description="PostgreSQL, postgresql+psycopg://user:password@host/name; default: SQLite files in data_dir."
+        None,
+        pattern=r"^postgresql\+psycopg://",
+        description="PostgreSQL, postgresql+psycopg://user:password@host/name; default: what data_dir holds, else SQLite there.",
     )
     schema_registry_url: Url | None = Field(None, description="A Confluent-compatible schema registry; default: none.")
     pseudonym_key: SecretStr = Field(
@@ -124,12 +126,21 @@ class Settings(BaseSettings):
     @property
     def state_url(self) -> str:
         """SQLAlchemy URL of the integrated state."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'state.db'}"
+        return self._server_url or f"sqlite:///{self.data_dir / 'state.db'}"
 
     @property
     def link_url(self) -> str:
         """SQLAlchemy URL of link's state: a file of its own with SQLite, the same database with PostgreSQL."""
-        return self.database_url or f"sqlite:///{self.data_dir / 'link.db'}"
+        return self._server_url or f"sqlite:///{self.data_dir / 'link.db'}"
+
+    @property
+    def _server_url(self) -> str | None:
+        return self.database_url or local_database_url(self.postgres_dir)
+
+    @property
+    def postgres_dir(self) -> Path:
+        """Directory of the local PostgreSQL, which exists once `saphan up --postgres` ran."""
+        return self.data_dir / "postgres"
 
     @property
     def downloads_dir(self) -> Path:
@@ -171,6 +182,28 @@ def local_bootstrap(kafka_dir: Path) -> str | None:
     except (OSError, ValueError, KeyError):
         return None
     return str(address)
+
+
+def local_database_url(postgres_dir: Path) -> str | None:
+    """URL of the local PostgreSQL of a directory, running or not; None before its first start."""
+    try:
+        port = json.loads((postgres_dir / "postgres.json").read_text(encoding="utf-8"))["port"]
+        password = (postgres_dir / "password").read_text(encoding="utf-8")
+    except (OSError, ValueError, KeyError):
+        return None
+    return f"postgresql+psycopg://saphan:{password}@127.0.0.1:{port}/saphan"
+
+
+def environment_of(settings: Settings) -> dict[str, str]:
+    """The variables from which another process loads the same settings, secrets included; default values are left out."""
+    found = {}
+    for name, row in Settings.model_fields.items():
+        value = getattr(settings, name)
+        if value is None or value == row.get_default():
+            continue
+        plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+        found[f"{ENV_PREFIX}{name.upper()}"] = str(plain).lower() if isinstance(plain, bool) else str(plain)
+    return found
 
 
 def load_settings() -> Settings:
@@ -248,17 +281,6 @@ def _complaints(settings: Settings) -> list[str]:
         found.append(
             "SAPHAN_KAFKA_SECURITY_PROTOCOL is set but SAPHAN_KAFKA_BOOTSTRAP is not: the local broker speaks PLAINTEXT. "
             "Set the cluster's address too."
-        )
-    if settings.database_url is not None and not settings.database_url.startswith(
-        ("postgresql+psycopg://", "sqlite:///")
-    ):
-        found.append(
-            "SAPHAN_DATABASE_URL: expected postgresql+psycopg://user:password@host:5432/name (the value is not shown)."
-        )
-    if settings.database_url is not None and settings.database_url.startswith("sqlite:///"):
-        found.append(
-            "SAPHAN_DATABASE_URL names a SQLite file; link and the integrated state need one each. "
-            "Leave it out and set SAPHAN_DATA_DIR instead."
         )
     secret = settings.webhook_secret
     if settings.webhook_url is not None and secret is None:

@@ -1,0 +1,35 @@
+"""Which exit code stands for which trouble, and how trouble is told: on stderr, without a traceback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import typer
+
+FAILED = 1
+USAGE = 2
+UNREACHABLE = 3
+REJECTED = 4
+INTERRUPTED = 130
+
+
+def stop(message: str, code: int) -> NoReturn:
+    """Tell and leave."""
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn the platform's errors into a message and an exit code: settings 2, a service that is away 3, Ctrl-C 130."""
+    from saphan_infra.availability import ServiceUnavailable
+    from saphan_infra.settings import SettingsError
+
+    try:
+        yield
+    except SettingsError as error:
+        stop(str(error), USAGE)
+    except ServiceUnavailable as error:
+        stop(str(error), UNREACHABLE)
+    except KeyboardInterrupt:
+        stop("Stopped.", INTERRUPTED)

@@ -1,0 +1,78 @@
+"""Which processes the platform is made of, and where each one says that it is up."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from saphan_infra.clock import now_ms
+from saphan_infra.owned_process import OwnedProcess, read_json, write_json
+from saphan_infra.settings import Settings
+
+
+class Role(NamedTuple):
+    """One process: its name (unique) and the arguments of `saphan` that run it."""
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoleStatus:
+    """What is known of one role's process.
+
+    ``state``: "running", "starting" (has not announced itself), "stopped". ``started_at`` is in ms since 1970.
+    """
+
+    role: str
+    state: str
+    pid: int | None
+    started_at: int | None
+    metrics_port: int | None
+    restarts: int
+    log: Path
+
+
+def integrate_name(slot: int) -> str:
+    """The name of one of the integrate processes; slots count from 0."""
+    return f"integrate-{slot}"
+
+
+def roles_of(settings: Settings) -> tuple[Role, ...]:
+    """The processes to start, in this order; they are stopped in the reverse order."""
+    integrators = tuple(
+        Role(integrate_name(slot), ("run", "integrate", "--slot", str(slot)))
+        for slot in range(settings.integrate_workers)
+    )
+    return (
+        Role("link", ("run", "link")),
+        *integrators,
+        Role("delivery", ("run", "delivery")),
+        Role("metrics", ("run", "metrics")),
+    )
+
+
+def announce(data_dir: Path, role: str, metrics_port: int) -> None:
+    """Called by a role's process when it is up: who it is and where its metrics are."""
+    process = OwnedProcess.of(os.getpid())
+    values = {"pid": process.pid, "started": process.started, "started_at": now_ms(), "metrics_port": metrics_port}
+    write_json(state_path(data_dir, role), values)
+
+
+def state_path(data_dir: Path, role: str) -> Path:
+    """Where a role announces itself."""
+    return data_dir / "run" / f"{role}.json"
+
+
+def log_path(data_dir: Path, role: str) -> Path:
+    """Where a supervised role's stderr goes."""
+    return data_dir / "logs" / f"{role}.log"
+
+
+def announced(data_dir: Path, role: str) -> OwnedProcess | None:
+    """The process that last announced itself in this role, if it still runs."""
+    values = read_json(state_path(data_dir, role))
+    if "pid" not in values or "started" not in values:
+        return None
+    process = OwnedProcess(int(values["pid"]), str(values["started"]))
+    return process if process.alive() else None
