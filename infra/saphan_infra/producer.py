@@ -127,11 +127,12 @@ class BatchProducer:
         producer = self._producer
         batch = producer.create_batch()
         for message in messages:
-            row = {"key": message.key, "value": message.value, "timestamp": message.timestamp_ms}
-            if batch.append(**row, headers=message.headers) is None:
+            key, value, headers, timestamp_ms, _ = message
+            row = {"key": key, "value": value, "timestamp": timestamp_ms, "headers": list(headers)}
+            if batch.append(**row) is None:
                 await (await producer.send_batch(batch, topic, partition=partition))
                 batch = producer.create_batch()
-                batch.append(**row, headers=message.headers)
+                batch.append(**row)
         if batch.record_count():
             await (await producer.send_batch(batch, topic, partition=partition))
 

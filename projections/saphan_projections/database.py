@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 _SQLITE_CACHE_KIB = 262_144
+#: A page that several chunks change is copied into the database once for all of them.
+_SQLITE_CHECKPOINT_PAGES = 16_384
 #: Below this many rows one statement each is cheaper for PostgreSQL than COPY and merge.
 _COPY_ROWS_MIN = 20
 _BUSY_TIMEOUT_SECONDS = 30
@@ -47,7 +49,13 @@ def open_engine(url: str, *, schema: str | None = None) -> Engine:
 def _on_sqlite_connect(connection: sqlite3.Connection, _record: Any) -> None:
     # The driver's own idea of transactions would commit before some statements.
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", f"cache_size=-{_SQLITE_CACHE_KIB}", "temp_store=MEMORY"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        f"wal_autocheckpoint={_SQLITE_CHECKPOINT_PAGES}",
+        f"cache_size=-{_SQLITE_CACHE_KIB}",
+        "temp_store=MEMORY",
+    ):
         connection.execute(f"PRAGMA {pragma}")
 
 

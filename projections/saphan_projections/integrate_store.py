@@ -44,17 +44,10 @@ class IntegrateRowsOf:
         sql = "SELECT worker_no, state FROM worker WHERE worker_no IN (:keys)"
         return [(number, packed) for number, packed in self._current.rows_in(sql, worker_nos)]
 
-    def workers_of_employers(self, employer_ids: Collection[str]) -> set[int]:
-        sql = "SELECT worker_no FROM employment WHERE partition = ? AND employer_id IN (:keys)"
-        return {number for (number,) in self._current.rows_in(sql, employer_ids, (self._partition,))}
-
     def workers_of_accounts(self, accounts: Collection[tuple[str, str]]) -> set[int]:
-        sql = "SELECT worker_no FROM enrolment WHERE partition = ? AND account = ? AND branch = ?"
-        return {
-            number
-            for account, branch in accounts
-            for (number,) in self._current.rows(sql, (self._partition, account, branch))
-        }
+        sql = "SELECT worker_no, account, branch FROM enrolment WHERE partition = ? AND account IN (:keys)"
+        rows = self._current.rows_in(sql, sorted({account for account, _ in accounts}), (self._partition,))
+        return {number for number, account, branch in rows if (account, branch) in accounts}
 
     def workers_to_check(self, until_day: int) -> set[int]:
         sql = "SELECT worker_no FROM alert WHERE partition = ? AND check_day < ?"

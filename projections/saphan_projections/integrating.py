@@ -51,9 +51,6 @@ class IntegrateRows(Protocol):
     def worker_states(self, worker_nos: Collection[int]) -> Iterable[tuple[int, bytes]]:
         """(worker number, packed state) of the known ones."""
 
-    def workers_of_employers(self, employer_ids: Collection[str]) -> set[int]:
-        """Workers with an employment at one of these employers."""
-
     def workers_of_accounts(self, accounts: Collection[tuple[str, str]]) -> set[int]:
         """Workers with an insurance under one of these accounts and branches."""
 
@@ -144,18 +141,22 @@ class Integrator:
         self._effects = IntegrateEffects()
         self._causes: dict[int, tuple[int, int]] = {}
         self._views_changed: set[int] = set()
+        self._newest_look: tuple[int, int] = (0, 0)
+        self._accounts_changed: set[tuple[str, str]] = set()
 
     def apply(self, chunk: Sequence[WorkerRecord]) -> IntegrateEffects:
         """Fold a chunk in and decide the alerts of every worker that it touches, once."""
         self._effects = IntegrateEffects()
         self._causes, self._views_changed = {}, set()
+        self._newest_look, self._accounts_changed = (0, 0), set()
         if len(self._states) > self._cached_workers_max:
             self._states = {}
         self._load({event.message.worker_no for event in chunk if event.message.feed != CONTRIBUTIONS})
         for event in chunk:
             self._one(event)
-        for worker_no, (sequence, caused_at) in self._causes.items():
-            self._settle(worker_no, sequence, caused_at)
+        # What this chunk adds is not in the rows yet, but its workers are looked at in any case.
+        for worker_no in self._workers_to_look_at() | self._causes.keys():
+            self._settle(worker_no, *max(self._causes.get(worker_no, self._newest_look), self._newest_look))
         return self._effects
 
     @property
@@ -235,7 +236,7 @@ class Integrator:
             return
         self._watermarks[message.record_id] = self._effects.watermarks[message.record_id] = until
         if message.record_id == INSURED_PERSONS:
-            self._look_again(self._rows.workers_to_check(bangkok_day(until)), message)
+            self._look_again(message)
 
     def _pair(self, message: LinkMessage, record: Mapping[str, Any] | None) -> None:
         known = self._pairs.get(message.record_no)
@@ -250,18 +251,21 @@ class Integrator:
             self._unindex_pair(known)
         self._index_pair(stored)
         self._pairs[message.record_no] = self._effects.pairs[message.record_no] = stored
-        affected = [row.pair for row in (known, stored) if row is not None]
-        accounts = {(pair.account, pair.branch) for pair in affected}
-        self._look_again(self._rows.workers_of_accounts(accounts), message)
+        self._accounts_changed.update((row.pair.account, row.pair.branch) for row in (known, stored) if row is not None)
+        self._look_again(message)
 
-    def _look_again(self, worker_nos: Collection[int], message: LinkMessage) -> None:
-        self._load(worker_nos)
-        for worker_no in worker_nos:
-            self._causes.setdefault(worker_no, (message.sequence, message.received_at))
-        # Workers of this very chunk are not in the rows yet: they are looked at in any case, but the cause is newer.
-        for worker_no in self._causes:
-            if self._causes[worker_no][0] < message.sequence:
-                self._causes[worker_no] = message.sequence, message.received_at
+    def _look_again(self, message: LinkMessage) -> None:
+        """Note that a pair or a heartbeat asks for another look at workers that this chunk may not name."""
+        self._newest_look = max(self._newest_look, (message.sequence, message.received_at))
+
+    def _workers_to_look_at(self) -> set[int]:
+        workers: set[int] = set()
+        if self._accounts_changed:
+            workers |= self._rows.workers_of_accounts(self._accounts_changed)
+        if INSURED_PERSONS in self._effects.watermarks:
+            workers |= self._rows.workers_to_check(bangkok_day(self._watermarks[INSURED_PERSONS]))
+        self._load(workers)
+        return workers
 
     def _index_pair(self, stored: StoredPair) -> None:
         if stored.present:
@@ -287,14 +291,12 @@ class Integrator:
         )
 
     def _decide_alerts(self, state: WorkerState, opaque: str, sequence: int, caused_at: int) -> None:
-        jobs = employments(state)
+        jobs = {number: job for number, job in employments(state).items() if job.start_day is not None and job.employer_id}
         if not jobs and not state.alerts:
             return
         cover = insurances(state)
         complete_until = self._watermarks.get(INSURED_PERSONS)
         for record_no, job in jobs.items():
-            if job.start_day is None or job.employer_id is None:
-                continue
             decision = decide(job, cover, self._by_account, complete_until, self._law)
             self._note(state, opaque, record_no, job.reference.record_id, job.employer_id, decision, sequence, caused_at)
         for record_no in [number for number in state.alerts if number not in jobs]:

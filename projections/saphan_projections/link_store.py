@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import msgpack
 
-from saphan_projections.database import Transaction
+from saphan_projections.database import Row, Transaction
 from saphan_projections.identity import Signature, identifier_hash
 from saphan_projections.linking import FeedRecord, LinkEffects, Numbers, StoredRecord
 from saphan_projections.tables import (
@@ -66,11 +66,11 @@ class LinkRowsOf:
 
     def records_by_key(self, key_hashes: Collection[int]) -> Iterable[StoredRecord]:
         sql = f"SELECT {_RECORD_COLUMNS} FROM record WHERE key_hash IN (:keys)"  # noqa: S608
-        return [StoredRecord(*row) for row in self._current.rows_in(sql, key_hashes)]
+        return _records(self._current.rows_in(sql, key_hashes))
 
     def records_of_workers(self, worker_nos: Collection[int]) -> Iterable[StoredRecord]:
         sql = f"SELECT {_RECORD_COLUMNS} FROM record WHERE worker_no IN (:keys)"  # noqa: S608
-        return [StoredRecord(*row) for row in self._current.rows_in(sql, worker_nos)]
+        return _records(self._current.rows_in(sql, worker_nos))
 
     def workers_by_identifier(self, identifier_hashes: Collection[int]) -> Iterable[tuple[int, int]]:
         sql = "SELECT identifier_hash, worker_no FROM link_identifier WHERE identifier_hash IN (:keys)"
@@ -84,6 +84,13 @@ class LinkRowsOf:
     def generic_among(self, identifier_hashes: Collection[int]) -> set[str]:
         sql = "SELECT identifier FROM generic_identifier WHERE identifier_hash IN (:keys)"
         return {identifier for (identifier,) in self._current.rows_in(sql, identifier_hashes)}
+
+
+def _records(rows: Iterable[Row]) -> list[StoredRecord]:
+    records = [StoredRecord(*row) for row in rows]
+    for record in records:
+        record.deleted = bool(record.deleted)  # SQLite has no truth values, only 0 and 1
+    return records
 
 
 def read_numbers(transaction: Transaction) -> Numbers:

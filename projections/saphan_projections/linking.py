@@ -156,6 +156,7 @@ class Linker:
         self._effects = LinkEffects()
         self._loaded: dict[int, StoredRecord] = {}
         self._by_key: dict[tuple[str, str], StoredRecord] = {}
+        self._key_hashes: dict[tuple[str, str], int] = {}
 
     def apply(self, chunk: Sequence[FeedRecord]) -> LinkEffects:
         """Fold a chunk in; the result is the same state however records are cut into chunks."""
@@ -181,9 +182,11 @@ class Linker:
     # -- reading ahead ---------------------------------------------------------------------------------------------
 
     def _read_ahead(self, chunk: Sequence[FeedRecord]) -> None:
-        hashes = {record_key_hash(event.feed, event.record_id) for event in chunk}
+        self._key_hashes = {
+            (event.feed, event.record_id): record_key_hash(event.feed, event.record_id) for event in chunk
+        }
         self._by_key = {}
-        for record in self._rows.records_by_key(hashes):
+        for record in self._rows.records_by_key(self._key_hashes.values()):
             self._loaded[record.record_no] = record
             self._by_key[record.feed, record.record_id] = record
         owners = self._owners
@@ -261,7 +264,7 @@ class Linker:
         signature = None if event.deleted else event.signature
         record = StoredRecord(
             self.numbers.record_no,
-            record_key_hash(event.feed, event.record_id),
+            self._key_hashes[event.feed, event.record_id],
             None,
             *event[:9],
             0,

@@ -2,27 +2,30 @@
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import faust
-from faust.types import TP
 
 from saphan_infra import clock
+from saphan_infra.kafka_security import aiokafka_security
 from saphan_infra.logs import get_logger
 from saphan_infra.producer import BatchProducer
+from saphan_infra.settings import Settings
 from saphan_projections.database import Database, DatabaseUnavailable
+from saphan_projections.law import default_law
+from saphan_projections.migrate import migrate
 from saphan_projections.offsets import Fenced
-from saphan_schemas.topics import RECORD_FEEDS, HEARTBEATS, WORKER_RECORDS
+from saphan_schemas.codec import Codec
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, WORKER_RECORDS
 from saphan_streams.app import ChunkApp, chunk_topic, create_app
-from saphan_streams.integrate import IntegrateProcessor
-from saphan_streams.link import LinkProcessor
+from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
+from saphan_streams.link import LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
 from saphan_streams.shell import Shell
-from saphan_streams.transport import Chunk
 
 _TIDY_SECONDS = 2.0
 
@@ -37,36 +40,37 @@ def owner_name(role: str, data_dir: str) -> str:
 class Role:
     """One role on this machine: a Faust application around a processor."""
 
-    def __init__(  # noqa: PLR0913 - the parts are independent
-        self,
-        name: str,
-        topics: tuple[str, ...],
-        processor: LinkProcessor | IntegrateProcessor,
-        *,
-        bootstrap: str,
-        data_dir: str,
-        chunk_records_max: int,
-        chunk_bytes_max: int,
-        instance: str | None,
-        security: Mapping[str, Any],
-        faust_security: Mapping[str, Any],
+    def __init__(
+        self, name: str, topics: tuple[str, ...], processor: LinkProcessor | IntegrateProcessor, settings: Settings, slot: int
     ) -> None:
+        security = aiokafka_security(settings)
+        faust_dir = settings.data_dir / "faust" / f"{name}-{slot}"
+        faust_dir.mkdir(parents=True, exist_ok=True)
         self.processor = processor
-        self.relay = Relay(BatchProducer(bootstrap, f"saphan-{name}", security))
+        self.relay = Relay(BatchProducer(settings.bootstrap, f"saphan-{name}-{slot}", security))
         self.shell = Shell(processor, self.relay)
         self.app = create_app(
             name,
-            bootstrap=bootstrap,
-            data_dir=data_dir,
+            bootstrap=settings.bootstrap,
+            data_dir=str(faust_dir),
             positions=self.shell,
-            chunk_records_max=chunk_records_max,
-            chunk_bytes_max=chunk_bytes_max,
-            instance=instance,
-            security=faust_security,
+            chunk_records_max=settings.chunk_records_max,
+            chunk_bytes_max=settings.chunk_bytes_max,
+            instance=f"saphan-{name}-{slot}",
+            security=_faust_security(settings),
         )
         _add_agent(self.app, name, topics, self.shell)
         self.app.task(self._tidy)
         self.app.on_before_shutdown.connect(self._stop, weak=False)
+
+    def run(self) -> int:
+        """Run until SIGTERM or SIGINT; the exit code."""
+        worker = faust.Worker(self.app, override_logging=False, loglevel=logging.getLogger().level, quiet=True)
+        try:
+            worker.execute_from_commandline()
+        except SystemExit as leaving:
+            return int(leaving.code or 0)
+        return 0
 
     async def _tidy(self) -> None:
         """Between chunks: delete what was sent, keep the lease, leave when it is lost."""
@@ -96,3 +100,51 @@ def _add_agent(app: ChunkApp, name: str, topics: tuple[str, ...], shell: Shell) 
             await shell.handle(chunk)
 
     app.agent(chunk_topic(app, *topics), name=name, concurrency=1)(work)
+
+
+def _faust_security(settings: Settings) -> dict[str, Any]:
+    """The same connection settings in Faust's words."""
+    found = aiokafka_security(settings)
+    context = found.get("ssl_context")
+    if "sasl_mechanism" in found:
+        credentials: Any = faust.SASLCredentials(
+            username=found["sasl_plain_username"],
+            password=found["sasl_plain_password"],
+            mechanism=found["sasl_mechanism"],
+            ssl_context=context,
+        )
+        return {"broker_credentials": credentials}
+    return {"broker_credentials": faust.SSLCredentials(context=context)} if context is not None else {}
+
+
+def run_link(settings: Settings) -> int:
+    """Run link until it is told to stop; waits while another link is the active one."""
+    migrate(settings.link_url)
+    processor = LinkProcessor(
+        Database(settings.link_url),
+        Codec(),
+        LinkSettings(
+            owner_name("link", str(settings.data_dir)),
+            settings.message_bytes_max,
+            clock.now_ms,
+            lambda counts: None,
+        ),
+    )
+    return Role("link", (*RECORD_FEEDS, HEARTBEATS), processor, settings, 0).run()
+
+
+def run_integrate(settings: Settings, slot: int) -> int:
+    """Run one of the integrate processes until it is told to stop; ``slot`` tells them apart."""
+    migrate(settings.state_url)
+    processor = IntegrateProcessor(
+        Database(settings.state_url),
+        Codec(),
+        IntegrateSettings(
+            owner_name(f"integrate-{slot}", str(settings.data_dir)),
+            settings.pseudonym_key.get_secret_value().encode()[:64],
+            default_law(),
+            clock.now_ms,
+            lambda counts: None,
+        ),
+    )
+    return Role("integrate", (WORKER_RECORDS,), processor, settings, slot).run()

@@ -1,0 +1,93 @@
+"""How the log is folded again from its beginning: the same functions as live, without the topics between them."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from saphan_projections import integrate_store, link_store
+from saphan_projections.database import Database
+from saphan_projections.identity import Signature, signature_of
+from saphan_projections.integrate_store import IntegrateRowsOf
+from saphan_projections.integrating import Integrator, WorkerRecord
+from saphan_projections.law import Law
+from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
+from saphan_projections.linking import Linker, LinkMessage, Numbers
+from saphan_schemas.codec import Codec
+from saphan_schemas.topics import TOPICS, WORKER_RECORDS
+from saphan_streams.reading import read_feed_chunk
+from saphan_streams.transport import Chunk
+
+
+class Replay:
+    """Folds chunks of the feeds into two databases (which may be one): link's tables and integrate's.
+
+    Heartbeats pass at :meth:`finish`, when everything before them has been read.
+    """
+
+    def __init__(
+        self, link: Database, state: Database, codec: Codec, law: Law, worker_id_key: bytes, message_bytes_max: int
+    ) -> None:
+        self._link = link
+        self._state = state
+        self._codec = codec
+        self._message_bytes_max = message_bytes_max
+        self._link_rows = LinkRowsOf()
+        self._linker = Linker(self._link_rows, Numbers(), self._signature_of_payload)
+        count = TOPICS[WORKER_RECORDS].partitions
+        self._rows = [IntegrateRowsOf(number) for number in range(count)]
+        self._integrators = [Integrator(rows, (), {}, law, worker_id_key) for rows in self._rows]
+        self._heartbeats: dict[str, PendingHeartbeat] = {}
+        self.events = 0
+        self.refused = 0
+
+    def apply(self, chunk: Chunk) -> None:
+        """Fold one chunk of a feed in."""
+        read = read_feed_chunk(self._codec, chunk, self._message_bytes_max)
+        self.events += len(chunk.records)
+        self.refused += len(read.refusals)
+        for heartbeat in read.heartbeats:
+            known = self._heartbeats.get(heartbeat.feed)
+            if known is None or known.complete_until < heartbeat.complete_until:
+                self._heartbeats[heartbeat.feed] = heartbeat
+        with self._link.transaction() as transaction:
+            self._link_rows.use(transaction)
+            effects = self._linker.apply(read.events)
+            link_store.write_effects(transaction, effects, self._linker.numbers)
+            changed_at_max = max((event.changed_at for event in read.events), default=0)
+            received_at_max = max(record.timestamp for record in chunk.records)
+            counts = len(chunk.records), len(read.refusals), changed_at_max, received_at_max
+            link_store.write_freshness(transaction, FeedRead(chunk.topic, chunk.partition, *counts))
+        self._integrate(effects.messages)
+
+    def finish(self) -> None:
+        """Let the newest heartbeat of each feed pass: the whole log has been read."""
+        messages = [
+            self._linker.broadcast("heartbeat", link_store.as_feed_record(self._heartbeats[feed]))
+            for feed in sorted(self._heartbeats)
+        ]
+        with self._link.transaction() as transaction:
+            link_store.write_numbers(transaction, self._linker.numbers)
+            for feed, heartbeat in self._heartbeats.items():
+                link_store.write_complete_until(transaction, feed, heartbeat.complete_until)
+        self._integrate(messages)
+
+    def _integrate(self, messages: Iterable[LinkMessage]) -> None:
+        count = len(self._integrators)
+        parts: list[list[WorkerRecord]] = [[] for _ in range(count)]
+        for message in messages:
+            event = WorkerRecord(message, self._decoded(message))
+            for part in (parts[message.worker_no % count],) if message.worker_no else parts:
+                part.append(event)
+        with self._state.transaction() as transaction:
+            for number, part in enumerate(parts):
+                if part:
+                    self._rows[number].use(transaction)
+                    effects = self._integrators[number].apply(part)
+                    integrate_store.write_effects(transaction, number, effects)
+
+    def _decoded(self, message: LinkMessage) -> Mapping[str, Any] | None:
+        if not message.payload:
+            return None
+        return self._codec.decode("feed-heartbeats.v1" if message.kind == "heartbeat" else message.feed, message.payload)
+
+    def _signature_of_payload(self, feed: str, payload: bytes) -> Signature:
+        return signature_of(feed, self._codec.decode(feed, payload))
