@@ -95,7 +95,7 @@ def _records(rows: Iterable[Row]) -> list[StoredRecord]:
 
 def read_numbers(transaction: Transaction) -> Numbers:
     """The next free numbers."""
-    rows = transaction.rows("SELECT worker_no, record_no, sequence FROM link_numbers WHERE only = 1")
+    rows = transaction.rows('SELECT worker_no, record_no, sequence FROM link_numbers WHERE "only" = 1')
     return Numbers(*rows[0]) if rows else Numbers()
 
 
