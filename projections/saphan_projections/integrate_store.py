@@ -47,7 +47,7 @@ class IntegrateRowsOf:
     def workers_of_accounts(self, accounts: Collection[tuple[str, str]]) -> set[int]:
         sql = "SELECT worker_no, account, branch FROM enrolment WHERE partition = ? AND account IN (:keys)"
         # A deleted pair names no account.
-        wanted = sorted({account for account, _ in accounts if account is not None})
+        wanted = sorted({account for account, _ in accounts if account})
         rows = self._current.rows_in(sql, wanted, (self._partition,))
         return {number for number, account, branch in rows if (account, branch) in accounts}
 
