@@ -18,7 +18,16 @@ _SEASON_MONTHS = 6
 class Job:
     """One employment as it truly is. ``end_day`` is the last day of work, None while it lasts."""
 
-    __slots__ = ("contract_months", "eligible", "employer", "end_day", "sector", "start_day", "wage_satang")
+    __slots__ = (
+        "contract_months",
+        "eligible",
+        "employer",
+        "end_day",
+        "is_seasonal",
+        "sector",
+        "start_day",
+        "wage_satang",
+    )
 
     def __init__(self, employer: int, sector: str, start_day: int, contract_months: int) -> None:
         self.employer = employer
@@ -26,6 +35,7 @@ class Job:
         self.start_day = start_day
         self.end_day: int | None = None
         self.contract_months = contract_months
+        self.is_seasonal = False
         self.eligible = True
         self.wage_satang = 0
 
@@ -94,6 +104,7 @@ class Lives:
         self._renewals = waiting_table(parameters["identifiers.passport_renewals_per_year"])
         self._tenures = {name: waiting_table(rate) for name, rate in parameters["jobs.changes_per_year"].items()}
         self._gaps = quantile_table(parameters["jobs.gap_days_quantiles"])
+        self._after_season = quantile_table(parameters["jobs.after_season_days_quantiles"])
         self._first_days = quantile_table(parameters["jobs.start_days_quantiles"])
         self._wages = quantile_table(parameters["jobs.wage_factor_quantiles"])
         self._month_wage_satang = parameters["jobs.daily_wage_satang"] * 26
@@ -202,7 +213,8 @@ class Lives:
                     self._second(life, job, leave, random)
                 if job.end_day is None or job.end_day == leave:
                     break
-                start = job.end_day + 1 + self._gaps[int(random() * SLOTS)]
+                gaps = self._after_season if job.is_seasonal else self._gaps
+                start = job.end_day + 1 + gaps[int(random() * SLOTS)]
                 if random() >= self._p["jobs.same_sector_share"]:
                     sector = self._sectors[int(random() * SLOTS)]
 
@@ -212,23 +224,27 @@ class Lives:
             # Of a past of many jobs only the present one matters: it began some time between arrival and now.
             day = max(day, window.start_day - 1 - self._tenures[sector][int(random() * SLOTS)])
         months = 12 if random() < 0.6 else 24
+        is_seasonal = False
         if sector == AGRICULTURE:
             kind = random()
             seasonal = self._p["jobs.seasonal_share"]
-            if kind < seasonal:
+            is_seasonal = kind < seasonal and bool(self._season)
+            if is_seasonal:
                 day = self._in_season(day, random)
                 months = _SEASON_MONTHS
             elif kind >= seasonal + self._p["jobs.full_year_share"]:
                 months = 3 + int(random() * 7)
         employer = self._employers.choose(sector, random())
         job = Job(employer, sector, day, months)
+        job.is_seasonal = is_seasonal
         job.eligible = self._employers.is_eligible(employer, sector, months, self._exempt_below)
         factor = self._wages[int(random() * SLOTS)]
         job.wage_satang = self._month_wage_satang * factor // 10_000 * 100
         return job
 
     def _in_season(self, day: int, random: Callable[[], float]) -> int:
-        day = max(day, self._window.start_day - 1 - int(random() * 60)) if day < self._window.start_day else day
+        if day < self._window.start_day:
+            day = max(day, self._window.start_day - 1 - int(random() * 60))
         month = month_of(day)
         if month % 12 in self._season or not self._season:
             return day
@@ -239,7 +255,7 @@ class Lives:
     def _end(self, job: Job, leave: int | None, random: Callable[[], float]) -> None:
         window = self._window
         end = max(job.start_day, window.start_day) + self._tenures[job.sector][int(random() * SLOTS)]
-        if job.contract_months == _SEASON_MONTHS and job.sector == AGRICULTURE and self._season:
+        if job.is_seasonal:
             end = min(end, self._season_end(job.start_day))
         if leave is not None:
             end = min(end, leave)

@@ -165,4 +165,7 @@ def _why(finals: Sequence[Final], place: int, joined: list[int], true: list[int]
         return "joined_with_another_worker"
     apart = [place, *sorted(set(true) - set(joined))]
     faults = [finals[other].fault for other in apart if finals[other].fault]
-    return faults[0] if faults else "no_shared_identifier"
+    if faults:
+        return faults[0]
+    passports = {finals[other].record["passport_number"] for other in apart} - {None}
+    return "passport_renewed_without_previous" if len(passports) > 1 else "no_shared_identifier"
