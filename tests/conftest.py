@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from saphan_infra.data_dir import checkout_cache_dir
 from saphan_infra.local_kafka import LocalKafka
 from saphan_infra.local_postgres import LocalPostgres
 from saphan_schemas.topics import TOPICS
@@ -23,7 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def java_cache() -> Path:
     """Where downloads stay, the same as for `saphan demo` in this checkout: nothing is fetched twice."""
-    return Path(os.environ.get("SAPHAN_CACHE_DIR", CHECKOUT / ".saphan" / "cache")).absolute()
+    named = os.environ.get("SAPHAN_CACHE_DIR")
+    return Path(named).absolute() if named else checkout_cache_dir() or CHECKOUT / ".saphan" / "cache"
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """Which settings there are, where they come from (environment before file before default) and what they mean."""
 
 import difflib
-import json
 import os
 import tomllib
 from pathlib import Path
@@ -12,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from saphan_schemas.topics import MESSAGE_BYTES_MAX
 
 from saphan_infra.availability import BrokerUnavailable
+from saphan_infra.data_dir import checkout_cache_dir, local_bootstrap, local_database_url
 
 ENV_PREFIX = "SAPHAN_"
 CONFIG_VARIABLE = "SAPHAN_CONFIG"
@@ -48,7 +48,8 @@ class Settings(BaseSettings):
         Path(".saphan"), description="Where the local broker, database, logs and state live."
     )
     cache_dir: AbsolutePath | None = Field(
-        None, description="Where downloaded Java files stay; default: data_dir/cache."
+        None,
+        description="Where downloaded Java files stay; default: .saphan/cache of the checkout, else data_dir/cache.",
     )
     maven_repository_url: Url | None = Field(None, description="A mirror of Maven Central to download from.")
 
@@ -144,8 +145,8 @@ class Settings(BaseSettings):
 
     @property
     def downloads_dir(self) -> Path:
-        """Where downloaded Java files stay; data directories may share it."""
-        return self.cache_dir or self.data_dir / "cache"
+        """Where downloaded Java files stay: one place for all data directories of a checkout."""
+        return self.cache_dir or checkout_cache_dir() or self.data_dir / "cache"
 
     @property
     def kafka_dir(self) -> Path:
@@ -173,25 +174,6 @@ class Settings(BaseSettings):
             )
             raise BrokerUnavailable(message)
         return address
-
-
-def local_bootstrap(kafka_dir: Path) -> str | None:
-    """Address that the local broker of a directory listens on, running or not; None before its first start."""
-    try:
-        address = json.loads((kafka_dir / "broker.json").read_text(encoding="utf-8"))["bootstrap"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return str(address)
-
-
-def local_database_url(postgres_dir: Path) -> str | None:
-    """URL of the local PostgreSQL of a directory, running or not; None before its first start."""
-    try:
-        port = json.loads((postgres_dir / "postgres.json").read_text(encoding="utf-8"))["port"]
-        password = (postgres_dir / "password").read_text(encoding="utf-8")
-    except (OSError, ValueError, KeyError):
-        return None
-    return f"postgresql+psycopg://saphan:{password}@127.0.0.1:{port}/saphan"
 
 
 def environment_of(settings: Settings) -> dict[str, str]:
