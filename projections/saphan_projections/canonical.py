@@ -181,6 +181,7 @@ def alert_form(alert: SettledAlert) -> Form:
         "state": alert.state,
         "reason": alert.reason,
         "hold": alert.hold,
+        "hold_as_of": alert.hold_as_of,
         "due_day": alert.due_day,
         "since_day": alert.since_day,
         "rule_version": alert.rule_version,

@@ -20,6 +20,8 @@ _WORKERS_PER_READ = 2_000
 class SettledAlert(NamedTuple):
     """The settled alert of one employment. Days count from 1970-01-01, ``evidence`` is (role, reference) each.
 
+    ``hold`` is the rules' own, ``hold_as_of`` what is shown to who reads at the moment asked for: it may also be that
+    the SSO's feed is behind.
     ``version`` is that of the state last told to the receivers, None if nothing was told; it depends on history.
     """
 
@@ -29,6 +31,7 @@ class SettledAlert(NamedTuple):
     state: State
     reason: Reason
     hold: Hold | None
+    hold_as_of: Hold | None
     due_day: int
     since_day: int
     worker_id: str
@@ -87,6 +90,7 @@ def settled_of_worker(
                 job.reference.record_id,
                 decision.state,
                 decision.reason,
+                decision.hold,
                 _hold(decision, as_of_ms, complete_until_ms),
                 decision.due_day,
                 decision.since_day,

@@ -82,16 +82,16 @@ def test_a_moment_after_the_heartbeat_shows_that_the_feed_is_behind(in_process_p
     in_process_platform.publish(EMPLOYMENTS, job(1))
     in_process_platform.heartbeat(INSURED_PERSONS, "2026-01-15T00:00:00Z")
     in_process_platform.run()
-    assert settled(in_process_platform)["E-1"].hold is None
+    assert settled(in_process_platform)["E-1"].hold_as_of is None
     late = settled(in_process_platform, "2026-02-01T00:00:00Z")["E-1"]
-    assert (late.state, late.hold) == ("due", "sso_feed_behind")
+    assert (late.state, late.hold, late.hold_as_of) == ("due", None, "sso_feed_behind")
 
 
 def test_without_any_heartbeat_nothing_is_overdue(in_process_platform: InProcessPlatform) -> None:
     in_process_platform.publish(EMPLOYMENTS, job(1))
     in_process_platform.run()
     assert states(settled(in_process_platform)) == {"E-1": "due"}
-    assert settled(in_process_platform, "2027-01-01T00:00:00Z")["E-1"].hold == "sso_feed_behind"
+    assert settled(in_process_platform, "2027-01-01T00:00:00Z")["E-1"].hold_as_of == "sso_feed_behind"
 
 
 def test_a_deleted_employment_has_no_settled_alert(in_process_platform: InProcessPlatform) -> None:
