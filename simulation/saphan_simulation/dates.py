@@ -9,6 +9,9 @@ _FIRST = date(1900, 1, 1)
 _LAST = date(2120, 12, 31)
 _OFFSET = -date_to_days(_FIRST)
 _ISO = tuple(days_to_date(day).isoformat() for day in range(-_OFFSET, date_to_days(_LAST) + 1))
+_FIRST_MONTH = _FIRST.year * 12
+_MONTHS = tuple(int(text[:4]) * 12 + int(text[5:7]) - 1 for text in _ISO)
+_FIRST_DAYS = tuple(place - _OFFSET for place, text in enumerate(_ISO) if text.endswith("-01"))
 _CLOCK = tuple(f"T{h:02d}:{m:02d}:{s:02d}" for h in range(24) for m in range(60) for s in range(60))
 _OFFICE_OPENS_MS = bangkok_midnight_ms(0) + 8 * 3_600_000
 _OFFICE_SECONDS = 9 * 3_600
@@ -34,9 +37,8 @@ def iso_time(ms: int) -> str:
 
 
 def month_of(day: int) -> int:
-    """Months since year 0 of a day: ``year * 12 + month - 1``."""
-    text = iso_day(day)
-    return int(text[:4]) * 12 + int(text[5:7]) - 1
+    """Months since year 0 of a day from 1900 to 2120: ``year * 12 + month - 1``."""
+    return _MONTHS[day + _OFFSET]
 
 
 def month_text(month: int) -> str:
@@ -46,13 +48,14 @@ def month_text(month: int) -> str:
 
 def month_first_day(month: int) -> int:
     """First day of a month, as days since 1970-01-01."""
-    return date_to_days(date(month // 12, month % 12 + 1, 1))
+    return _FIRST_DAYS[month - _FIRST_MONTH]
 
 
 def months_later(day: int, months: int) -> int:
     """The same day of the month ``months`` later, or the last one that the month has."""
-    month = month_of(day) + months
-    return min(month_first_day(month) + int(iso_day(day)[8:]) - 1, month_first_day(month + 1) - 1)
+    month = month_of(day)
+    later = month_first_day(month + months) + day - month_first_day(month)
+    return min(later, month_first_day(month + months + 1) - 1)
 
 
 def buddhist(day: int) -> int:

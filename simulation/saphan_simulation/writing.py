@@ -1,13 +1,14 @@
 """Which files a simulation leaves: the feeds, the truth, the expected alerts and the report."""
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO, Any
 
 import orjson
+from saphan_schemas.topics import CONTRIBUTIONS
 
 from saphan_simulation.book import Event, Final
 from saphan_simulation.dates import iso_day, iso_time
@@ -46,12 +47,10 @@ def write_world(
     with _scratch(directory) as scratch:
         spool = Spool(scratch)
         tally = Tally(world.window)
-        for event in world.employer_events():
-            _spool(spool, tally, event)
+        _spool(spool, tally, world.employer_events())
         with (directory / TRUTH_FILE).open("wb") as truth, (directory / EXPECTED_FILE).open("wb") as expected:
             _simulate(world, spool, tally, _Results(truth, expected, world.settlement(), tally), tell)
-        for event in world.heartbeat_events():
-            _spool(spool, tally, event)
+        _spool(spool, tally, world.heartbeat_events())
         _write_feeds(spool, directory, sum(tally.by_feed.values()), tell)
     report = _report(world, tally)
     (directory / REPORT_FILE).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
@@ -74,10 +73,12 @@ class _Results:
     def worker(self, life: Life, finals: list[Final], *, shares_a_number: bool) -> None:
         self._tally.worker(life, finals)
         self._truth.write(b"".join(_truth_lines(life, finals)))
+        # A contribution has one number and no birth date: it neither connects two records nor makes a number generic.
+        joining = [final for final in finals if final.feed != CONTRIBUTIONS]
         if shares_a_number:
-            self._waiting.append((life.number, finals))
+            self._waiting.append((life.number, joining))
         else:
-            self._settle(finals, [life.number] * len(finals), set())
+            self._settle(joining, [life.number] * len(joining), set())
 
     def finish(self) -> None:
         finals = [final for _, kept in self._waiting for final in kept]
@@ -93,17 +94,18 @@ class _Results:
 def _simulate(world: World, spool: Spool, tally: Tally, results: _Results, tell: Progress) -> None:
     for number in range(1, world.workers + 1):
         told = world.worker(number)
-        for event in told.events:
-            _spool(spool, tally, event)
+        _spool(spool, tally, told.events)
         results.worker(told.life, told.finals, shares_a_number=told.shares_a_number)
         if number % 1000 == 0 or number == world.workers:
             tell("workers simulated", number, world.workers)
     results.finish()
 
 
-def _spool(spool: Spool, tally: Tally, event: Event) -> None:
-    tally.by_feed[event[1]] += 1
-    spool.add(spooled_json(*event))
+def _spool(spool: Spool, tally: Tally, events: Iterable[Event]) -> None:
+    by_feed, add = tally.by_feed, spool.add
+    for when_ms, feed, record in events:
+        by_feed[feed] += 1
+        add(spooled_json(when_ms, feed, record))
 
 
 def _write_feeds(spool: Spool, directory: Path, count: int, tell: Progress) -> None:
