@@ -65,4 +65,10 @@ def code(field: str, text: str, pad: int = 0) -> str:
     return plain
 
 
+def plain_number(text: str) -> str:
+    """A number without dashes and blanks; any other text as it is."""
+    plain = _SEPARATORS.sub("", text)
+    return plain if plain.isascii() and plain.isdigit() else text
+
+
 _DIGITS = {"non_thai_id": 13, "insured_number": 13, "tax_id": 13, "sso_account": 10, "sso_branch": 6}

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from saphan_publishers.cells import code, satang, truth, whole_number
+from saphan_schemas.rules import Problem
+
+from saphan_publishers.cells import code, plain_number, satang, truth, whole_number
 from saphan_publishers.dates import iso_day, iso_time_ms
 from saphan_publishers.mapping import ColumnMapping, FieldRule, IdRule, heading
 from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import Unreadable, row_error
 from saphan_publishers.text import clean_code, clean_name
-from saphan_schemas.rules import Problem
 
 _Cells = Sequence[str]
 
@@ -101,7 +102,8 @@ class RowMaker:
             value = record[name] if name in record else clean_code(cells[self._at[name]])
             if value is None or value in {"", "-"}:
                 return None
-            parts.append(str(value))
+            # A number with and without dashes is one number, also in another feed's file.
+            parts.append(plain_number(str(value)) if rule.hashed else str(value))
         return rule.prefix + (self._hashed(rule.hash_as, parts) if rule.hashed else "-".join(parts))
 
     def _add_identity(self, record: dict[str, Any], cells: _Cells, problems: list[Problem]) -> None:

@@ -20,6 +20,7 @@ STDIN = "-"
 CTRL_Z = b"\x1a"
 
 Encoding = Literal["utf-8", "cp874"]
+Scripts = tuple[tuple[int, int], ...]
 #: Names under which a person may ask for an encoding.
 ENCODINGS: dict[str, Encoding] = {
     "utf-8": "utf-8",
@@ -29,8 +30,9 @@ ENCODINGS: dict[str, Encoding] = {
     "cp874": "cp874",
     "windows-874": "cp874",
 }
+_THAI: Scripts = ((0x0E00, 0x0E7F),)
 # Thai, Lao, Burmese, Khmer, Latin with accents, punctuation: what these files hold when they are UTF-8.
-_EXPECTED_SCRIPTS = ((0x00A0, 0x024F), (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1E00, 0x206F))
+_EXPECTED_SCRIPTS: Scripts = ((0x00A0, 0x024F), (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1E00, 0x206F))
 _BOMS_OF_OTHERS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 _UTF8_BOM = b"\xef\xbb\xbf"
 
@@ -131,29 +133,27 @@ class LineDecoder:
 
 
 def decided(sample: bytes) -> Encoding | None:
-    """UTF-8 or TIS-620 (with Microsoft's additions, cp874), as the bytes say; None when they are all ASCII."""
-    if sample.isascii():
+    """UTF-8 or TIS-620 (with Microsoft's additions, cp874), as most lines say; None when they are all ASCII.
+
+    Most, not all: one line in the other encoding must not turn the whole file over.
+    """
+    lines = [line for line in sample.split(b"\n") if not line.isascii()]
+    if not lines:
         return None
-    utf8 = _decoded(sample, "utf-8")
-    if utf8 is None:
-        return "cp874"
-    if _decoded(sample, "cp874") is None or _plausible(utf8):
-        return "utf-8"
-    return "cp874"
+    # The sample may end within a line and within a letter of up to four bytes.
+    whole = lines[:-1] if len(lines) > 1 else [lines[0][: len(lines[0]) - cut] for cut in range(4)]
+    votes = sum(map(_is_utf8, whole))
+    return "utf-8" if votes * 2 > len(whole) or (len(lines) == 1 and votes) else "cp874"
 
 
-def _decoded(sample: bytes, encoding: Encoding) -> str | None:
-    # The sample may end within a letter of up to four bytes.
-    for cut in range(4):
-        try:
-            return sample[: len(sample) - cut].decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    return None
+def _is_utf8(line: bytes) -> bool:
+    """Whether a line is UTF-8, and not Thai in TIS-620 that is valid by chance: then of scripts nobody uses here."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return _is_of(text, _EXPECTED_SCRIPTS) or not _is_of(line.decode("cp874", "replace"), _THAI)
 
 
-def _plausible(text: str) -> bool:
-    """Thai in TIS-620 is now and then valid UTF-8 by chance, but then of scripts that nobody uses here."""
-    return all(
-        ord(letter) < 0x80 or any(low <= ord(letter) <= high for low, high in _EXPECTED_SCRIPTS) for letter in set(text)
-    )
+def _is_of(text: str, scripts: Scripts) -> bool:
+    return all(ord(sign) < 0x80 or any(low <= ord(sign) <= high for low, high in scripts) for sign in set(text))

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from saphan_schemas.topics import RECORD_FEEDS
+
 from saphan_publishers.cells import Unit
 from saphan_publishers.dates import CalendarFormat
 from saphan_publishers.input_files import ENCODINGS, Encoding
 from saphan_publishers.mapping import EMPTY_CELLS, ColumnMapping, FieldRule, IdRule, MappingError, heading
 from saphan_publishers.record_form import RecordForm, record_form
 from saphan_publishers.text import clean_code
-from saphan_schemas.topics import RECORD_FEEDS
 
 _DELIMITERS = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 _TOP_KEYS = {"feed", "file", "record_id", "as_of", "fields", "ignore", "empty"}
@@ -50,7 +51,7 @@ def parse_mapping(text: str, feed: str) -> ColumnMapping:
         raise MappingError(message)
     form = record_form(feed)
     empty = frozenset((*_texts("empty", table.get("empty", list(EMPTY_CELLS))), ""))
-    rules = tuple(_field_rule(form, name, row, empty) for name, row in _table("fields", table).items())
+    rules = tuple(_field_rule(form, name, row, empty) for name, row in _table("fields", table, {}).items())
     file = _table("file", table, {})
     _check_keys("[file]", file, _FILE_KEYS)
     return ColumnMapping(

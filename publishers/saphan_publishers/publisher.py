@@ -10,16 +10,18 @@ from typing import Any, Self, TypeVar
 
 from saphan_infra.clock import now_ms
 from saphan_infra.producer import Message
+from saphan_schemas.rules import Problem
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+from saphan_schemas.values import time_to_ms
+
 from saphan_publishers.dates import iso_time_ms
-from saphan_publishers.delivery import Broker, Delivery, KafkaBroker
+from saphan_publishers.delivery import Broker, Delivery
 from saphan_publishers.heartbeats import completed
+from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_publishers.messages import MessageMaker, NotEncodable, heartbeat_maker
 from saphan_publishers.record_form import record_form
 from saphan_publishers.rows import Unreadable, row_error
 from saphan_publishers.validation import is_rejected, record_problems
-from saphan_schemas.rules import Problem
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
-from saphan_schemas.values import time_to_ms
 
 _Answer = TypeVar("_Answer")
 

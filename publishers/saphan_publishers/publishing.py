@@ -8,6 +8,10 @@ from typing import Any
 
 from saphan_infra.clock import monotonic_seconds, now_ms
 from saphan_infra.producer import Message
+from saphan_schemas.rules import Problem
+from saphan_schemas.topics import HEARTBEATS
+from saphan_schemas.values import format_time_ms
+
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.first_seen import FirstSeen
 from saphan_publishers.formats import Reading, rows_of
@@ -17,10 +21,7 @@ from saphan_publishers.messages import heartbeat_maker
 from saphan_publishers.outcomes import FileOutcome, Outcome
 from saphan_publishers.reports import Report
 from saphan_publishers.rows import FileNote, FileProblem, Row
-from saphan_publishers.validation import RowJudge, is_rejected
-from saphan_schemas.rules import Problem
-from saphan_schemas.topics import HEARTBEATS
-from saphan_schemas.values import format_time_ms
+from saphan_publishers.validation import RowJudge, is_rejected, record_problems
 
 #: Rows and bytes that are prepared at once: the memory that a file of any size takes.
 CHUNK_ROWS_MAX = 4000
@@ -109,29 +110,37 @@ class Publication:
         self._report.failure(problem)
 
     def _judged(self, source: InputFile, outcome: FileOutcome) -> Iterator[list[Item]]:
-        rows, judge = self._rows_and_judge(source, outcome)
         chunk: list[Item] = []
         chunk_bytes, read = 0, 0
-        for row in rows:
-            if isinstance(row, FileNote):
-                outcome.warnings += 1
-                self._report.note(row.line, row.problem)
-                continue
-            item, problems = judge(row)
-            outcome.rows += 1
-            read += 1
-            if problems:
-                outcome.warnings += sum(problem.severity == "warning" for problem in problems)
-                self._report.row(row, problems, rejected=item is None)
-            if item is None:
-                outcome.rejected += 1
-            else:
-                chunk.append(item)
-                chunk_bytes += len(row.raw)
-            if read >= CHUNK_ROWS_MAX or chunk_bytes >= CHUNK_BYTES_MAX:
-                yield chunk
-                chunk, chunk_bytes, read = [], 0, 0
+        try:
+            rows, judge = self._rows_and_judge(source, outcome)
+            for row in rows:
+                if isinstance(row, FileNote):
+                    outcome.warnings += 1
+                    self._report.note(row.line, row.problem)
+                    continue
+                item = self._taken(row, *judge(row), outcome)
+                read += 1
+                if item is not None:
+                    chunk.append(item)
+                    chunk_bytes += len(row.raw)
+                if read >= CHUNK_ROWS_MAX or chunk_bytes >= CHUNK_BYTES_MAX:
+                    yield chunk
+                    chunk, chunk_bytes, read = [], 0, 0
+        except FileProblem as problem:
+            self._fail(outcome, problem)
+        # Also what was good before a file broke off goes out.
         yield chunk
+
+    def _taken(self, row: Row, item: Item | None, problems: list[Problem], outcome: FileOutcome) -> Item | None:
+        """Count and report a judged row."""
+        outcome.rows += 1
+        if problems:
+            outcome.warnings += sum(problem.severity == "warning" for problem in problems)
+            self._report.row(row, problems, rejected=item is None)
+        if item is None:
+            outcome.rejected += 1
+        return item
 
     def _rows_and_judge(
         self, source: InputFile, outcome: FileOutcome
@@ -143,8 +152,12 @@ class Publication:
         return rows, RowJudge(topic).judge
 
     def _judge_heartbeat(self, row: Row) -> tuple[Item | None, list[Problem]]:
-        record, problems = row.record, row.problems
-        if record is None or is_rejected(problems):
+        record = row.record
+        if record is None or is_rejected(row.problems):
+            return None, row.problems
+        sent_at = now_ms() if record["sent_at"] is None else record["sent_at"]
+        problems = record_problems(HEARTBEATS, {**record, "sent_at": sent_at}, row.problems)
+        if is_rejected(problems):
             return None, problems
         incomplete = frozenset() if self._order.heartbeat_anyway else self.outcome.incomplete_feeds
         problem = withheld(record["feed"], incomplete)

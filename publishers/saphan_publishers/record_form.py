@@ -5,12 +5,13 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from saphan_publishers.dates import common_year, iso_day, iso_time_ms
-from saphan_publishers.rows import Unreadable, row_error
-from saphan_publishers.text import clean_code, clean_name
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.rules import Problem
 from saphan_schemas.values import date_to_days, time_to_ms
+
+from saphan_publishers.dates import common_year, iso_day, iso_time_ms
+from saphan_publishers.rows import Unreadable, row_error
+from saphan_publishers.text import clean_code, clean_name
 
 #: Fields of digits only, in which leading zeros count and dashes do not.
 DIGIT_FIELDS = frozenset({"non_thai_id", "insured_number", "tax_id", "sso_account", "sso_branch"})
@@ -28,6 +29,9 @@ class RecordForm:
         self.kinds = catalogue.kinds(feed)
         self.names = frozenset(field["name"] for field in fields if field.get("pii") == "name")
         self.required = tuple(field["name"] for field in fields if "default" not in field)
+        self._codes = frozenset(
+            name for name, kind in self.kinds.items() if kind == "string" and name not in self.names
+        )
         self._template = {field["name"]: field.get("default") for field in fields}
         self._converters: dict[str, Converter] = {name: self._converter(name) for name in self.kinds}
 
@@ -42,9 +46,13 @@ class RecordForm:
         """
         wire = dict(self._template)
         problems: list[Problem] = []
-        converters = self._converters
+        converters, codes = self._converters, self._codes
         for name, value in record.items():
             if value is None:
+                continue
+            # Nearly all values are codes that are clean already: no call for those.
+            if name in codes and type(value) is str and value.isascii() and value.isprintable():
+                wire[name] = value.strip() or None
                 continue
             convert = converters.get(name)
             if convert is None:
