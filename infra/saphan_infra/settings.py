@@ -88,7 +88,9 @@ class Settings(BaseSettings):
 
     webhook_url: Url | None = Field(None, description="Where alerts are posted; default: nowhere.")
     webhook_secret: SecretStr | None = Field(None, description="Key that signs each post, whsec_… (Standard Webhooks).")
-    alerts_file: AbsolutePath | None = Field(None, description="JSON Lines file that gets each alert; default: none.")
+    alerts_file: AbsolutePath | None = Field(
+        None, description="JSON Lines file that gets each alert; default: data_dir/alerts.jsonl without a webhook."
+    )
     delivery_timeout_seconds: float = Field(10, gt=0, description="How long the webhook's receiver may take.")
     delivery_retry_base_seconds: float = Field(0.5, gt=0, description="Wait before the second try; doubles each time.")
     delivery_retry_max_seconds: float = Field(60, gt=0, description="Longest wait between two tries.")
@@ -142,6 +144,13 @@ class Settings(BaseSettings):
     def postgres_dir(self) -> Path:
         """Directory of the local PostgreSQL, which exists once `saphan up --postgres` ran."""
         return self.data_dir / "postgres"
+
+    @property
+    def alerts_path(self) -> Path | None:
+        """The file that gets each alert; None when only the webhook does. Alerts always go somewhere."""
+        if self.alerts_file is None and self.webhook_url is None:
+            return self.data_dir / "alerts.jsonl"
+        return self.alerts_file
 
     @property
     def downloads_dir(self) -> Path:
