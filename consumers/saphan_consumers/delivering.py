@@ -8,19 +8,21 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
+from saphan_infra.clock import now_ms
+from saphan_infra.logs import get_logger
+from saphan_schemas.codec import Codec
+
 from saphan_consumers import pending, watching
 from saphan_consumers.addresses import Target
+from saphan_consumers.chunks import Chunk, Start
 from saphan_consumers.file_sink import FileSink
 from saphan_consumers.intake import alerts_of, conclude, decide, start_of, tell_refused
 from saphan_consumers.ledger import Ledger
-from saphan_consumers.reading import Chunk, Source, Start, follow
+from saphan_consumers.reading import Source, follow
 from saphan_consumers.retrying import RetryPolicy
 from saphan_consumers.sending import Pace, WebhookSender
 from saphan_consumers.told import open_ledger
 from saphan_consumers.webhook import WebhookClient
-from saphan_infra.clock import now_ms
-from saphan_infra.logs import get_logger
-from saphan_schemas.codec import Codec
 
 log = get_logger(__name__)
 
@@ -49,9 +51,9 @@ class DeliveryPlan:
 class FileDelivery:
     """The file's side of a chunk: append, then write down."""
 
-    def __init__(self, ledger: Ledger, path: Path) -> None:
+    def __init__(self, ledger: Ledger, sink: FileSink) -> None:
         self._ledger = ledger
-        self._sink = FileSink(path, ledger)
+        self._sink = sink
         self._codec = Codec()
 
     def begin(self) -> Start:
@@ -140,7 +142,7 @@ def _run_all(works: list[Callable[[], None]], stop: threading.Event) -> None:
 
 def _file_work(plan: DeliveryPlan, path: Path, ledger: Ledger, stop: threading.Event) -> Callable[[], None]:
     def work() -> None:
-        delivery = FileDelivery(ledger, path)
+        delivery = FileDelivery(ledger, FileSink(path, ledger))
         source = plan.source("saphan-delivery-file")
         try:
             follow(source, delivery.begin, delivery.take, stop, lambda lag: watching.lag("delivery-file", lag))
@@ -150,7 +152,9 @@ def _file_work(plan: DeliveryPlan, path: Path, ledger: Ledger, stop: threading.E
     return work
 
 
-def _webhook_work(plan: DeliveryPlan, webhook: WebhookPlan, ledger: Ledger, stop: threading.Event) -> Callable[[], None]:
+def _webhook_work(
+    plan: DeliveryPlan, webhook: WebhookPlan, ledger: Ledger, stop: threading.Event
+) -> Callable[[], None]:
     mark = blake2b(webhook.target.url.encode(), digest_size=8).hexdigest()
     if pending.use_endpoint(ledger, mark):
         log.info("The webhook's address is another one than before; it starts switched on")
@@ -158,9 +162,7 @@ def _webhook_work(plan: DeliveryPlan, webhook: WebhookPlan, ledger: Ledger, stop
     async def main() -> None:
         loop = asyncio.get_running_loop()
         ended = asyncio.Event()
-        async with WebhookClient(
-            webhook.target, webhook.keys, webhook.timeout_seconds, webhook.connections
-        ) as client:
+        async with WebhookClient(webhook.target, webhook.keys, webhook.timeout_seconds, webhook.connections) as client:
             pace = Pace(webhook.connections, webhook.policy, random.SystemRandom().random)
             sender = WebhookSender(ledger, client, pace)
             delivery = WebhookDelivery(ledger, sender)

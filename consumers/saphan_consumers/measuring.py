@@ -4,8 +4,14 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from saphan_infra.logs import get_logger
+from saphan_schemas.codec import Codec, UndecodableMessage
+from saphan_schemas.topics import DEAD_LETTERS, ENROLMENT_ALERTS, WORKER_INTEGRATED
 
 from saphan_consumers import watching
+from saphan_consumers.chunks import Chunk, LogMessage, Start
 from saphan_consumers.committee import (
     AlertSeen,
     Changes,
@@ -19,10 +25,7 @@ from saphan_consumers.committee import (
 )
 from saphan_consumers.intake import keep_log, start_of, tell_refused
 from saphan_consumers.ledger import Ledger, Refused
-from saphan_consumers.reading import Chunk, LogMessage, LogReplaced, Source, Start, follow
-from saphan_infra.logs import get_logger
-from saphan_schemas.codec import Codec, UndecodableMessage
-from saphan_schemas.topics import DEAD_LETTERS, ENROLMENT_ALERTS, WORKER_INTEGRATED
+from saphan_consumers.reading import LogReplaced, Source, follow
 
 TOPICS = (WORKER_INTEGRATED, ENROLMENT_ALERTS, DEAD_LETTERS)
 LAYOUT_VERSION = 1
@@ -141,8 +144,8 @@ def _kept(ledger: Ledger, seen: Sequence[Seen]) -> Kept:
     )
 
 
-def _rows(ledger: Ledger, table: str, column: str, wanted: set[int] | set[str]) -> list[tuple[int | str, ...]]:
-    found: list[tuple[int | str, ...]] = []
+def _rows(ledger: Ledger, table: str, column: str, wanted: set[int] | set[str]) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = []
     values = list(wanted)
     for start in range(0, len(values), _VARIABLES_MAX):
         part = values[start : start + _VARIABLES_MAX]

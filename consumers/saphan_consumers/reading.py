@@ -5,15 +5,16 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from kafka import TopicPartition
-
-from saphan_consumers.ledger import Place
 from saphan_infra import kafka_admin, kafka_client
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.logs import get_logger
+
+from saphan_consumers.chunks import Chunk, LogMessage, Start
+from saphan_consumers.ledger import Place
 
 _POLL_MS = 250
 _PROBE_SECONDS = 5.0
@@ -31,31 +32,6 @@ class LogReplaced(RuntimeError):
 
 class TopicMissing(ConnectionError):
     """The topic is not there (yet)."""
-
-
-class LogMessage(NamedTuple):
-    """One message as the broker has it; ``timestamp_ms`` is UTC."""
-
-    place: Place
-    offset: int
-    key: bytes | None
-    value: bytes | None
-    timestamp_ms: int
-
-
-class Chunk(NamedTuple):
-    """Messages of one poll, in order within each partition, and where to read on after them."""
-
-    messages: list[LogMessage]
-    positions: dict[Place, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """What the ledger knows of the log: next offset per partition, and each topic's id at the broker."""
-
-    positions: Mapping[Place, int]
-    topic_ids: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +115,11 @@ class LogReader:
         self._next.update(positions)
         return Chunk(messages, positions)
 
-    def lag(self) -> dict[str, int]:
-        """Messages still to read, per topic. Raises BrokerUnavailable when Kafka does not answer any more."""
+    def lag(self) -> dict[Place, int]:
+        """Messages still to read, per partition. Raises BrokerUnavailable when Kafka does not answer any more."""
         with kafka_client.broker_errors(self._bootstrap):
             ends = self._client.end_offsets([TopicPartition(*place) for place in self._next], timeout_ms=_PROBE_MS)
-        lag = dict.fromkeys(self._topics, 0)
-        for place, position in self._next.items():
-            lag[place.topic] += max(0, ends[TopicPartition(*place)] - position)
-        return lag
+        return {place: max(0, ends[TopicPartition(*place)] - position) for place, position in self._next.items()}
 
     def hint(self) -> None:
         """Tell the broker how far we are, for those who watch the group. Nothing depends on it."""
@@ -162,7 +135,12 @@ def _position(place: Place, known: Mapping[Place, int], begin: int, end: int) ->
         message = f"{place.topic} partition {place.partition} ends at offset {end}, the ledger is at {position}"
         raise LogReplaced(message)
     if position < begin:
-        log.error("messages_expired_unread", topic=place.topic, partition=place.partition, count=begin - position)
+        log.error(
+            "Messages expired before they were read",
+            topic=place.topic,
+            partition=place.partition,
+            count=begin - position,
+        )
     return max(position, begin)
 
 
@@ -178,7 +156,7 @@ def follow(
     begin: Callable[[], Start],
     take: Callable[[Chunk, Mapping[str, str]], None],
     stop: threading.Event,
-    on_lag: Callable[[Mapping[str, int]], None],
+    on_lag: Callable[[Mapping[Place, int]], None],
 ) -> None:
     """Read until ``stop``: ``begin`` brings effects and ledger together and says from where, ``take`` does the effects.
 
@@ -190,15 +168,18 @@ def follow(
         try:
             with source.opened(begin()) as reader:
                 pause_seconds = _WAIT_SECONDS_FIRST
-                log.info("reading", group=source.group_id, topics=list(source.topics))
+                log.info("Reading from the ledger's positions", group=source.group_id, topics=list(source.topics))
                 _read(reader, take, stop, on_lag)
         except (BrokerUnavailable, TopicMissing) as outage:
-            what, text = "waiting_for_kafka", str(outage)
+            what, text = "Waiting for Kafka", str(outage)
         except (OSError, sqlite3.OperationalError) as outage:
-            what, text = "waiting_for_disk", f"{outage}. Free some space or mend the disk; nothing is lost meanwhile."
+            what, text = (
+                "Waiting for the disk",
+                f"{outage}. Free some space or mend the disk; nothing is lost meanwhile.",
+            )
         else:
             continue
-        log.warning(what, group=source.group_id, message=text, again_in_seconds=pause_seconds)
+        log.warning(what, group=source.group_id, cause=text, again_in_seconds=pause_seconds)
         stop.wait(pause_seconds)
         pause_seconds = min(_WAIT_SECONDS_MAX, pause_seconds * 2)
 
@@ -207,7 +188,7 @@ def _read(
     reader: LogReader,
     take: Callable[[Chunk, Mapping[str, str]], None],
     stop: threading.Event,
-    on_lag: Callable[[Mapping[str, int]], None],
+    on_lag: Callable[[Mapping[Place, int]], None],
 ) -> None:
     probe_at = 0.0
     partitions_at = monotonic_seconds() + _PARTITIONS_SECONDS

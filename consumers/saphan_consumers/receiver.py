@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from saphan_infra.clock import now_ms
+from saphan_infra.logs import get_logger
 
 from saphan_consumers.delivery import BODY_BYTES_MAX
 from saphan_consumers.signing import SignatureRefused, verify
-from saphan_infra.clock import now_ms
-from saphan_infra.logs import get_logger
 
 _REQUEST_SECONDS_MAX = 15.0
 
@@ -91,7 +91,7 @@ class _Handler(BaseHTTPRequestHandler):
     timeout = _REQUEST_SECONDS_MAX
     disable_nagle_algorithm = True
 
-    def do_POST(self) -> None:  # noqa: N802 - the name that http.server looks for
+    def do_POST(self) -> None:
         length = self.headers.get("content-length", "")
         if not length.isdigit() or int(length) > BODY_BYTES_MAX:
             self.close_connection = True
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         except (ValueError, TypeError):
             self._answer(400, "expected a JSON object")
         except OSError as error:
-            log.error("The inbox cannot be written", cause=str(error))
+            log.warning("The inbox cannot be written", cause=str(error))
             self._answer(503, "the inbox cannot be written now")
         else:
             log.info("A message came in" if new else "A repeated message was dropped", delivery_id=message_id)

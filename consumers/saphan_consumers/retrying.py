@@ -80,24 +80,21 @@ def verdict(policy: RetryPolicy, reply: Reply, attempts: int, waited_ms: int, no
 
 def endpoint_after(policy: RetryPolicy, endpoint: Endpoint, alert_id: str, reply: Reply, now_ms: int) -> Endpoint:
     """The endpoint's health after one reply."""
+    paused = endpoint.paused_until_ms
     if reply.accepted:
         # A reply that was on its way when another one asked us to wait does not take that back.
-        return Endpoint(endpoint.paused_until_ms)
-    paused = endpoint.paused_until_ms
+        return Endpoint(paused)
     if reply.throttled and reply.retry_after_seconds is not None:
         asked = min(reply.retry_after_seconds, policy.retry_after_seconds_max)
         return Endpoint(max(paused, now_ms + round(asked * 1000)), endpoint.failing, endpoint.pauses)
-    if reply.status is not None and reply.status < 500 and not reply.throttled:
+    alerts_own_trouble = reply.status is not None and reply.status < 500 and not reply.throttled
+    if alerts_own_trouble or (endpoint.pauses and now_ms < paused):
         return endpoint
-    if len(endpoint.failing) < _ALERTS_UNTIL_PAUSE:
-        failing = endpoint.failing | {alert_id}
-        if len(failing) < _ALERTS_UNTIL_PAUSE:
-            return Endpoint(paused, failing)
-        return Endpoint(max(paused, now_ms + 1000), failing, 1)
-    if now_ms < paused:
-        return endpoint
+    failing = endpoint.failing if endpoint.pauses else endpoint.failing | {alert_id}
+    if len(failing) < _ALERTS_UNTIL_PAUSE:
+        return Endpoint(paused, failing)
     seconds = min(policy.pause_seconds_max, 2.0**endpoint.pauses)
-    return Endpoint(now_ms + round(seconds * 1000), endpoint.failing, endpoint.pauses + 1)
+    return Endpoint(max(paused, now_ms + round(seconds * 1000)), failing, endpoint.pauses + 1)
 
 
 def retry_after_seconds(header: str | None, now_seconds: float) -> float | None:

@@ -6,12 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from saphan_infra.clock import monotonic_seconds, now_ms
+from saphan_infra.logs import get_logger
+
 from saphan_consumers import pending, watching
 from saphan_consumers.ledger import Ledger
 from saphan_consumers.pending import Attempt, Waiting
 from saphan_consumers.retrying import Endpoint, Reply, RetryPolicy, endpoint_after, verdict
-from saphan_infra.clock import monotonic_seconds, now_ms
-from saphan_infra.logs import get_logger
 
 _LOOK_SECONDS_MAX = 1.0
 _REPORT_SECONDS = 5.0
@@ -109,9 +110,7 @@ class WebhookSender:
                 at = max(due, self._endpoint.paused_until_ms)
                 seconds = min(seconds, max(0.0, (at - now_ms()) / 1000))
         waking = asyncio.create_task(self._wake.wait())
-        await asyncio.wait(
-            [stopping, waking, *self._under_way], timeout=seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait([stopping, waking, *self._under_way], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         self._wake.clear()
         await _cancelled([waking])
 
@@ -148,7 +147,7 @@ class WebhookSender:
 
 def _tell(attempts: Sequence[Attempt], before: Endpoint, after: Endpoint, now: int) -> None:
     for attempt in attempts:
-        watching.webhook_attempt(attempt.verdict.kind, attempt.cause)
+        watching.webhook_attempt(attempt.verdict.kind)
         kind = attempt.verdict.kind
         if kind == "parked":
             log.error(
@@ -176,5 +175,3 @@ async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-

@@ -77,7 +77,9 @@ def verify(keys: Sequence[bytes], headers: Mapping[str, str], body: bytes, now_s
     age = now_seconds - int(stamp)
     if abs(age) > TOLERANCE_SECONDS:
         code = "too_old" if age > 0 else "too_new"
-        raise SignatureRefused(code, f"webhook-timestamp is {abs(age):.0f} s away from this clock; expected 300 or less")
+        raise SignatureRefused(
+            code, f"webhook-timestamp is {abs(age):.0f} s away from this clock; expected 300 or less"
+        )
     expected = [signature(key, message_id, int(stamp), body).encode() for key in keys]
     given = [part.encode() for part in claimed.split(" ")]
     if not any(hmac.compare_digest(one, other) for one in expected for other in given):

@@ -23,9 +23,14 @@ CREATE INDEX waiting_parked ON waiting (parked_ms) WHERE parked_ms IS NOT NULL;
 _VARIABLES_MAX = 500
 
 
+def ledger_path(data_dir: Path, sink: str) -> Path:
+    """Where the ledger of one sink (``file`` or ``webhook``) lies."""
+    return data_dir / f"delivery-{sink}.db"
+
+
 def open_ledger(data_dir: Path, sink: str, *, exclusive: bool = True) -> Ledger:
     """The delivery ledger of one sink (``file`` or ``webhook``). Raises LedgerUnusable."""
-    return Ledger(data_dir / f"delivery-{sink}.db", LAYOUT, LAYOUT_VERSION, exclusive=exclusive)
+    return Ledger(ledger_path(data_dir, sink), LAYOUT, LAYOUT_VERSION, exclusive=exclusive)
 
 
 def told_about(ledger: Ledger, alert_ids: Iterable[str]) -> dict[str, Told]:

@@ -1,10 +1,10 @@
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
-
 from saphan_consumers.delivery import (
     BODY_BYTES_MAX,
     AlertMessage,
@@ -71,7 +71,7 @@ logs = st.lists(alerts, max_size=40)
 
 def cut(log: list[dict[str, Any]], places: list[int]) -> list[list[dict[str, Any]]]:
     edges = sorted({0, len(log), *(place % (len(log) + 1) for place in places)})
-    return [log[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [log[start:end] for start, end in pairwise(edges)]
 
 
 @given(logs, st.lists(st.integers(0, 100)))
@@ -102,7 +102,7 @@ def test_versions_rise_states_change_and_ids_are_never_used_twice(log: list[dict
     for alert_id in {row["alert_id"] for row in log}:
         got = [(version, fingerprint) for one, version, fingerprint in sink.got if one == alert_id]
         assert got == sorted(got, key=lambda row: row[0])
-        assert all(before[1] != after[1] for before, after in zip(got, got[1:], strict=False))
+        assert all(before[1] != after[1] for before, after in pairwise(got))
 
 
 @given(logs)
@@ -121,7 +121,9 @@ def test_the_receiver_ends_with_the_state_of_the_highest_version(log: list[dict[
 
 def test_an_alert_that_comes_back_to_a_state_is_told_again_under_another_id() -> None:
     sink = Sink()
-    sink.take([alert(version=1, state="overdue"), alert(version=2, state="resolved"), alert(version=3, state="overdue")])
+    sink.take(
+        [alert(version=1, state="overdue"), alert(version=2, state="resolved"), alert(version=3, state="overdue")]
+    )
     first, second, third = sink.ids
     assert third == first + "-2"
     assert second != first

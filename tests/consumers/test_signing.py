@@ -1,16 +1,16 @@
 import base64
 import json
 import secrets
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
-
 from saphan_consumers.signing import SignatureRefused, signature, signed_headers, signing_keys, verify
 from saphan_infra.clock import now_ms
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # the standard's published test secret
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the standard's published test secret
 OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 
 
@@ -21,7 +21,9 @@ def test_the_published_vector_gives_the_published_signature() -> None:
 
 
 @given(st.binary(min_size=24, max_size=64), st.dictionaries(st.text(), st.integers()))
-def test_another_implementation_accepts_what_we_sign_and_we_accept_what_it_signs(key: bytes, data: dict[str, int]) -> None:
+def test_another_implementation_accepts_what_we_sign_and_we_accept_what_it_signs(
+    key: bytes, data: dict[str, int]
+) -> None:
     secret = "whsec_" + base64.b64encode(key).decode()
     body = json.dumps(data).encode()
     seconds = now_ms() // 1000
@@ -80,7 +82,5 @@ def test_any_secret_of_32_random_bytes_works() -> None:
     assert len(signing_keys("whsec_" + base64.b64encode(secrets.token_bytes(32)).decode())[0]) == 32
 
 
-def _moment(seconds: int):  # type: ignore[no-untyped-def]  # the other implementation wants a datetime
-    from datetime import UTC, datetime
-
+def _moment(seconds: int) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,181 @@
+"""What an operator does with deliveries: see what waits, send parked ones again, switch the webhook on, try it out."""
+
+import json
+import secrets
+import signal
+import threading
+from base64 import b64encode
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from saphan_consumers.ledger import Ledger
+    from saphan_infra.settings import Settings
+
+_PARKED_SHOWN_MAX = 100
+_Found = TypeVar("_Found")
+_JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def run_delivery(settings: "Settings") -> int:
+    """`saphan run delivery`: deliver alerts until told to stop; the exit code. Raises SettingsError."""
+    from saphan_consumers.running import run_delivery as run
+
+    return run(settings)
+
+
+def run_metrics(settings: "Settings") -> int:
+    """`saphan run metrics`: keep the committee's numbers until told to stop; the exit code. Raises SettingsError."""
+    from saphan_consumers.running import run_metrics as run
+
+    return run(settings)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group `deliveries`."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Alert deliveries: status, retry, enable; and a receiver to try with."
+    )
+    group.command("status")(status)
+    group.command("retry")(retry)
+    group.command("enable")(enable)
+    group.command("receive")(receive)
+    group.command("secret")(secret)
+    app.add_typer(group, name="deliveries")
+
+
+def status(*, as_json: _JSON = False) -> None:
+    """Show what waits for the webhook, what is parked, and how far each sink has read."""
+    settings = _settings()
+    found = {"webhook": _webhook_status(settings), "file": _sink_status(settings, "file")}
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    for sink, row in found.items():
+        if row is None:
+            typer.echo(f"{sink}: has never run in {settings.data_dir}")
+            continue
+        parked = row.pop("parked_deliveries", [])
+        typer.echo(f"{sink}: " + ", ".join(f"{name} {value}" for name, value in row.items()))
+        for one in parked:
+            typer.echo(f"  parked {one['delivery_id']}: {one['attempts']} tries, last: {one['last_cause']}")
+
+
+def retry(*, as_json: _JSON = False) -> None:
+    """Send parked deliveries again, with their patience renewed."""
+    from saphan_consumers import pending
+    from saphan_infra.clock import now_ms
+
+    with _ledger(_settings(), "webhook") as ledger:
+        count = pending.retry_parked(ledger, now_ms())
+    typer.echo(json.dumps({"retried": count}) if as_json else f"{count} parked deliveries go out again.")
+
+
+def enable(*, as_json: _JSON = False) -> None:
+    """Switch the webhook on again after it said that it is gone (410)."""
+    from saphan_consumers import pending
+
+    with _ledger(_settings(), "webhook") as ledger:
+        was_off = pending.switched_off_ms(ledger) is not None
+        with ledger.transaction():
+            pending.switch(ledger, None)
+    text = "The webhook is on again." if was_off else "The webhook was on already."
+    typer.echo(json.dumps({"was_off": was_off}) if as_json else text)
+
+
+def receive(
+    file: Annotated[Path, typer.Option(help="JSON Lines file that gets each alert state once.")],
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: a free one.")] = 0,
+    *,
+    as_json: _JSON = False,
+) -> None:
+    """Receive alerts on this machine: check signatures, drop repeats, append to a file. Ends with Ctrl-C."""
+    from saphan_consumers.plans import webhook_keys
+    from saphan_consumers.receiver import Inbox, Receiver
+
+    keys = _usable(lambda: webhook_keys(_settings()))
+    inbox = Inbox(file)
+    receiver = Receiver(inbox, keys, port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: threading.Thread(target=receiver.stop).start())
+    line = {"url": receiver.url, "file": str(file), "states": len(inbox)}
+    typer.echo(
+        json.dumps(line) if as_json else f"Receiving at {receiver.url} into {file} ({len(inbox)} states so far)."
+    )
+    receiver.serve()
+    inbox.close()
+
+
+def secret() -> None:
+    """Print a new random webhook secret, for both sides."""
+    typer.echo("whsec_" + b64encode(secrets.token_bytes(32)).decode())
+
+
+def _settings() -> "Settings":
+    from saphan_infra.logs import configure
+    from saphan_infra.settings import load_settings
+
+    settings = _usable(load_settings)
+    configure(settings.log_level, settings.log_format)
+    return settings
+
+
+def _usable(read: Callable[[], _Found]) -> _Found:
+    from saphan_infra.settings import SettingsError
+
+    try:
+        return read()
+    except SettingsError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from None
+
+
+def _ledger(settings: "Settings", sink: str) -> "Ledger":
+    from saphan_consumers.ledger import LedgerUnusable
+    from saphan_consumers.told import ledger_path, open_ledger
+
+    path = ledger_path(settings.data_dir, sink)
+    if not path.exists():
+        typer.echo(f"There is no {path}: alert delivery has never run here. Is SAPHAN_DATA_DIR right?", err=True)
+        raise typer.Exit(1)
+    try:
+        return open_ledger(settings.data_dir, sink, exclusive=False)
+    except LedgerUnusable as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def _sink_status(settings: "Settings", sink: str) -> dict[str, Any] | None:
+    from saphan_consumers.told import ledger_path
+
+    if not ledger_path(settings.data_dir, sink).exists():
+        return None
+    with _ledger(settings, sink) as ledger:
+        positions = {f"{place.topic}-{place.partition}": offset for place, offset in ledger.positions().items()}
+        return {"next_offsets": positions, "set_aside": ledger.quarantined()}
+
+
+def _webhook_status(settings: "Settings") -> dict[str, Any] | None:
+    from saphan_consumers import pending
+    from saphan_schemas.values import format_time_ms
+
+    found = _sink_status(settings, "webhook")
+    if found is None:
+        return None
+    with _ledger(settings, "webhook") as ledger:
+        backlog, off_ms = pending.backlog(ledger), pending.switched_off_ms(ledger)
+        parked = [
+            {"delivery_id": row[0], "alert_id": row[1], "attempts": row[2], "last_cause": row[4]}
+            for row in pending.parked_rows(ledger, _PARKED_SHOWN_MAX)
+        ]
+    off = None if off_ms is None else format_time_ms(off_ms)
+    return {
+        "waiting": backlog.waiting,
+        "parked": backlog.parked,
+        "off_since": off,
+        **found,
+        "parked_deliveries": parked,
+    }
