@@ -3,8 +3,6 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from saphan_schemas.rules import Problem
-
 from saphan_publishers.cells import code, plain_number, satang, truth, whole_number
 from saphan_publishers.dates import iso_day, iso_time_ms
 from saphan_publishers.mapping import ColumnMapping, FieldRule, IdRule, heading
@@ -12,6 +10,7 @@ from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import Unreadable, row_error
 from saphan_publishers.text import clean_code, clean_name
+from saphan_schemas.rules import Problem
 
 _Cells = Sequence[str]
 

@@ -6,10 +6,9 @@ from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Literal
 
-from saphan_schemas.values import BANGKOK_OFFSET, date_to_days, parse_time_ms, time_to_ms
-
 from saphan_publishers.rows import Unreadable
 from saphan_publishers.text import clean_code
+from saphan_schemas.values import BANGKOK_OFFSET, date_to_days, parse_time_ms, time_to_ms
 
 Era = Literal["CE", "BE"]
 

@@ -4,9 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from saphan_schemas.topics import CONTRIBUTIONS
-from saphan_schemas.values import bangkok_midnight_ms
-
 from saphan_publishers.delimited import DelimitedFile
 from saphan_publishers.input_files import Encoding, InputFile
 from saphan_publishers.json_lines import json_rows
@@ -15,6 +12,8 @@ from saphan_publishers.monthly_file import MonthlyFile, looks_like_monthly_file
 from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import FileNote, FileProblem, Row, Unreadable
+from saphan_schemas.topics import CONTRIBUTIONS
+from saphan_schemas.values import bangkok_midnight_ms
 
 Format = Literal["jsonl", "csv", "monthly"]
 FORMATS: tuple[Format, ...] = ("jsonl", "csv", "monthly")

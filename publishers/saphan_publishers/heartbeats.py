@@ -4,12 +4,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import orjson
-from saphan_schemas.rules import Problem
-from saphan_schemas.topics import RECORD_FEEDS
 
 from saphan_publishers.dates import iso_time_ms
 from saphan_publishers.input_files import CTRL_Z, InputFile
 from saphan_publishers.rows import Row, Unreadable, row_error
+from saphan_schemas.rules import Problem
+from saphan_schemas.topics import RECORD_FEEDS
 
 _FIELDS = ("feed", "complete_until", "end_offsets", "sent_at")
 _OFFSET_MAX = 2**63 - 1

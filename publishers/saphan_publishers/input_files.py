@@ -1,5 +1,6 @@
 """How the bytes of an agency's file are reached: plain, gzip or standard input, line by line, in which encoding."""
 
+import codecs
 import gzip
 import io
 import sys
@@ -140,18 +141,19 @@ def decided(sample: bytes) -> Encoding | None:
     lines = [line for line in sample.split(b"\n") if not line.isascii()]
     if not lines:
         return None
-    # The sample may end within a line and within a letter of up to four bytes.
-    whole = lines[:-1] if len(lines) > 1 else [lines[0][: len(lines[0]) - cut] for cut in range(4)]
-    votes = sum(map(_is_utf8, whole))
-    return "utf-8" if votes * 2 > len(whole) or (len(lines) == 1 and votes) else "cp874"
+    # The sample may end within a line; a file of one line has nothing better to offer.
+    votes = list(map(_is_utf8, lines[:-1])) or [_is_utf8(lines[0], may_end_within_letter=True)]
+    return "utf-8" if sum(votes) * 2 > len(votes) else "cp874"
 
 
-def _is_utf8(line: bytes) -> bool:
+def _is_utf8(line: bytes, *, may_end_within_letter: bool = False) -> bool:
     """Whether a line is UTF-8, and not Thai in TIS-620 that is valid by chance: then of scripts nobody uses here."""
     try:
-        text = line.decode("utf-8")
+        text = codecs.getincrementaldecoder("utf-8")().decode(line, final=not may_end_within_letter)
     except UnicodeDecodeError:
         return False
+    if text.isascii():
+        return False  # all that was not ASCII is a letter without its end
     return _is_of(text, _EXPECTED_SCRIPTS) or not _is_of(line.decode("cp874", "replace"), _THAI)
 
 

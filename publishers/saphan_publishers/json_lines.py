@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 
 import orjson
-from saphan_schemas.rules import Problem
 
 from saphan_publishers.input_files import CTRL_Z, InputFile
 from saphan_publishers.record_form import RecordForm
 from saphan_publishers.rows import FileProblem, Row, row_error
+from saphan_schemas.rules import Problem
 
 _BLANKS = b" \t\r\n" + CTRL_Z
 

@@ -5,9 +5,8 @@ from typing import Any
 
 from saphan_infra import kafka_admin
 from saphan_infra.producer import BatchProducer
-from saphan_schemas.topics import TOPICS
-
 from saphan_publishers.delivery import Producer
+from saphan_schemas.topics import TOPICS
 
 
 class KafkaBroker:

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saphan_schemas.topics import RECORD_FEEDS
-
 from saphan_publishers.cells import Unit
 from saphan_publishers.dates import CalendarFormat
 from saphan_publishers.input_files import ENCODINGS, Encoding
 from saphan_publishers.mapping import EMPTY_CELLS, ColumnMapping, FieldRule, IdRule, MappingError, heading
 from saphan_publishers.record_form import RecordForm, record_form
 from saphan_publishers.text import clean_code
+from saphan_schemas.topics import RECORD_FEEDS
 
 _DELIMITERS = {",": ",", ";": ";", "\t": "\t", "tab": "\t", "|": "|"}
 _TOP_KEYS = {"feed", "file", "record_id", "as_of", "fields", "ignore", "empty"}

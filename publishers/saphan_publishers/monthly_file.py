@@ -11,16 +11,15 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from saphan_projections.law import Law, contribution_terms, default_law, employee_contribution_satang
-from saphan_schemas.rules import Problem
-from saphan_schemas.topics import CONTRIBUTIONS
-from saphan_schemas.values import date_to_days
-
 from saphan_publishers.dates import CalendarFormat
 from saphan_publishers.input_files import CTRL_Z, Encoding, InputFile, LineDecoder
 from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import FileNote, FileProblem, Row, Unreadable, row_error, row_warning
 from saphan_publishers.text import clean_code
+from saphan_schemas.rules import Problem
+from saphan_schemas.topics import CONTRIBUTIONS
+from saphan_schemas.values import date_to_days
 
 LINE_CHARACTERS = 135
 #: A sender may cut trailing blanks off: a detail ends with 27 of them.

@@ -10,10 +10,6 @@ from typing import Any, Self, TypeVar
 
 from saphan_infra.clock import now_ms
 from saphan_infra.producer import Message
-from saphan_schemas.rules import Problem
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
-from saphan_schemas.values import time_to_ms
-
 from saphan_publishers.dates import iso_time_ms
 from saphan_publishers.delivery import Broker, Delivery
 from saphan_publishers.heartbeats import completed
@@ -22,6 +18,9 @@ from saphan_publishers.messages import MessageMaker, NotEncodable, heartbeat_mak
 from saphan_publishers.record_form import record_form
 from saphan_publishers.rows import Unreadable, row_error
 from saphan_publishers.validation import is_rejected, record_problems
+from saphan_schemas.rules import Problem
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+from saphan_schemas.values import time_to_ms
 
 _Answer = TypeVar("_Answer")
 

@@ -8,10 +8,6 @@ from typing import Any
 
 from saphan_infra.clock import monotonic_seconds, now_ms
 from saphan_infra.producer import Message
-from saphan_schemas.rules import Problem
-from saphan_schemas.topics import HEARTBEATS
-from saphan_schemas.values import format_time_ms
-
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.first_seen import FirstSeen
 from saphan_publishers.formats import Reading, rows_of
@@ -22,6 +18,9 @@ from saphan_publishers.outcomes import FileOutcome, Outcome
 from saphan_publishers.reports import Report
 from saphan_publishers.rows import FileNote, FileProblem, Row
 from saphan_publishers.validation import RowJudge, is_rejected, record_problems
+from saphan_schemas.rules import Problem
+from saphan_schemas.topics import HEARTBEATS
+from saphan_schemas.values import format_time_ms
 
 #: Rows and bytes that are prepared at once: the memory that a file of any size takes.
 CHUNK_ROWS_MAX = 4000

@@ -5,13 +5,12 @@ from datetime import date, datetime
 from functools import cache
 from typing import Any
 
-from saphan_schemas.catalogue import default_catalogue
-from saphan_schemas.rules import Problem
-from saphan_schemas.values import date_to_days, time_to_ms
-
 from saphan_publishers.dates import common_year, iso_day, iso_time_ms
 from saphan_publishers.rows import Unreadable, row_error
 from saphan_publishers.text import clean_code, clean_name
+from saphan_schemas.catalogue import default_catalogue
+from saphan_schemas.rules import Problem
+from saphan_schemas.values import date_to_days, time_to_ms
 
 #: Fields of digits only, in which leading zeros count and dashes do not.
 DIGIT_FIELDS = frozenset({"non_thai_id", "insured_number", "tax_id", "sso_account", "sso_branch"})

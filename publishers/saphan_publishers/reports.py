@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
-from saphan_schemas.rules import Problem
 
 from saphan_publishers.rows import FileProblem, Row
+from saphan_schemas.rules import Problem
 
 #: Warnings of one kind are told so often for each file; all are counted. Errors are always told, each one.
 WARNINGS_TOLD_MAX = 1000

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saphan_infra.producer import Message
-from saphan_schemas import rules
-from saphan_schemas.rules import Problem
-
 from saphan_publishers.messages import MessageMaker, NotEncodable
 from saphan_publishers.repeats import SeenRecords
 from saphan_publishers.rows import Row, row_error, row_warning
+from saphan_schemas import rules
+from saphan_schemas.rules import Problem
 
 
 def record_problems(feed: str, record: Mapping[str, Any], found: Sequence[Problem] = ()) -> list[Problem]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.producer import Message, SendFailed, partition_of
 from saphan_publishers.delivery import Delivery

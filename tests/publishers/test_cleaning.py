@@ -5,6 +5,7 @@ import unicodedata
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saphan_publishers.cells import code, satang, truth, whole_number
 from saphan_publishers.rows import Unreadable
 from saphan_publishers.text import clean, clean_code, clean_name

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from saphan_publishers.input_files import decided
 from saphan_publishers.mapping import MappingError
 from saphan_publishers.mapping_file import parse_mapping, read_mapping

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from saphan_publishers.outcomes import Outcome
 from saphan_schemas.identifiers import check_digit
 from saphan_schemas.topics import DOE_EMPLOYERS, EMPLOYMENTS, INSURED_PERSONS, NON_THAI_IDS, WORK_PERMITS

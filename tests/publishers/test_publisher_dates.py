@@ -5,6 +5,7 @@ from datetime import date, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saphan_publishers.dates import CalendarFormat, as_of_ms, common_year, iso_day, iso_time_ms
 from saphan_publishers.rows import Unreadable
 from saphan_schemas.values import bangkok_day, date_to_days, parse_time_ms
