@@ -10,6 +10,8 @@ from typing import Any
 from saphan_schemas.values import logical_type
 
 _LOCK = "schemas.lock.json"
+#: The lock file's ids are high, so that they never mean something else in a registry, which counts from 1.
+LOCK_ID_MIN = 1_971_000_001
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,35 @@ class SchemaVersion:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All versions of all schemas, by topic (rising versions) and by id."""
+    """All versions of all schemas, by topic (rising versions).
+
+    The rows' own ids are written. ``also_read`` are the same versions under other ids that messages may carry: those
+    of the lock file, where a registry gives the ids.
+    """
 
     by_topic: Mapping[str, tuple[SchemaVersion, ...]]
-    by_id: Mapping[int, SchemaVersion] = field(init=False)
+    also_read: tuple[SchemaVersion, ...] = ()
+    _by_id: Mapping[tuple[str, int], SchemaVersion] = field(init=False, repr=False)
+    _topics_by_id: Mapping[int, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        by_id = {row.schema_id: row for rows in self.by_topic.values() for row in rows}
-        object.__setattr__(self, "by_id", by_id)
+        written = [row for rows in self.by_topic.values() for row in rows]
+        # A registry gives one id to equal schemas of two topics, so an id means something only within its topic.
+        by_id = {(row.topic, row.schema_id): row for row in (*self.also_read, *written)}
+        object.__setattr__(self, "_by_id", by_id)
+        object.__setattr__(self, "_topics_by_id", {schema_id: topic for topic, schema_id in by_id})
 
     def latest(self, topic: str) -> SchemaVersion:
         """The version that is written today. Raises KeyError for a topic without a schema."""
         return self.by_topic[topic][-1]
+
+    def find(self, topic: str, schema_id: int) -> SchemaVersion | None:
+        """The version that an id means in a message of this topic, or None."""
+        return self._by_id.get((topic, schema_id))
+
+    def topic_of(self, schema_id: int) -> str | None:
+        """A topic in whose messages this id is known."""
+        return self._topics_by_id.get(schema_id)
 
     def kinds(self, topic: str) -> dict[str, str]:
         """Each field's name and :func:`~saphan_schemas.values.logical_type`, newest version, in order."""
@@ -62,7 +81,7 @@ def read_lock() -> dict[str, dict[str, int]]:
 def default_catalogue() -> Catalogue:
     """The schemas in this package with the ids of the lock file; nothing else need run.
 
-    Raises ValueError when a schema file and the lock file do not agree.
+    Raises FileNotFoundError when the lock file names a version that has no file.
     """
     by_topic = {}
     for topic, versions in read_lock().items():
