@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+
 from saphan_infra.data_dir import checkout_cache_dir
 from saphan_infra.local_kafka import LocalKafka
 from saphan_infra.local_postgres import LocalPostgres

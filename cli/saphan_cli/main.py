@@ -1,8 +1,40 @@
 """Which commands there are; each is a module under saphan_cli.commands that registers itself here."""
 
+from importlib import import_module
+
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+#: In the order in which `saphan --help` shows them.
+COMMANDS = (
+    "demo",
+    "up",
+    "status",
+    "publish",
+    "feeds",
+    "workers",
+    "alerts",
+    "consumers",
+    "dlq",
+    "schemas",
+    "rebuild",
+    "state",
+    "simulate",
+    "bench",
+    "doctor",
+    "test",
+    "run",
+)
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Saphan: live, integrated records of migrant workers' social protection, and alerts to the SSO.",
+)
+from importlib.util import find_spec
+
+for _name in COMMANDS:
+    if find_spec(f"saphan_cli.commands.{_name}"): import_module(f"saphan_cli.commands.{_name}").register(app)
 
 
 def main() -> None:

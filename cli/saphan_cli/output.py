@@ -64,8 +64,9 @@ def settings() -> "Settings":
 @contextmanager
 def opened(url: str) -> Iterator["Database"]:
     """A database to read from. Leaves with a message when the platform has not made its tables yet."""
-    from saphan_projections.database import Database
     from sqlalchemy.exc import OperationalError, ProgrammingError
+
+    from saphan_projections.database import Database
 
     if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
         _stop_without_tables(f"There is no {url.removeprefix('sqlite:///')}.")
@@ -178,7 +179,7 @@ def duration(milliseconds: float | None) -> str | None:
     if milliseconds is None:
         return None
     seconds = max(0, int(milliseconds // 1000))
-    parts = []
+    parts: list[str] = []
     for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
         count, seconds = divmod(seconds, size)
         if count or (name == "s" and not parts):

@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from saphan_infra.clock import now_ms
-from saphan_infra.logs import get_logger
-from saphan_schemas.codec import Codec
-
 from saphan_consumers import pending, watching
 from saphan_consumers.addresses import Target
 from saphan_consumers.chunks import Chunk, Start
@@ -23,6 +19,9 @@ from saphan_consumers.retrying import RetryPolicy
 from saphan_consumers.sending import Pace, WebhookSender
 from saphan_consumers.told import open_ledger
 from saphan_consumers.webhook import WebhookClient
+from saphan_infra.clock import now_ms
+from saphan_infra.logs import get_logger
+from saphan_schemas.codec import Codec
 
 log = get_logger(__name__)
 

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import orjson
+
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.topics import ENROLMENT_ALERTS
 from saphan_schemas.values import format_time_ms, from_wire

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from saphan_infra.logs import get_logger
-from saphan_schemas.codec import Codec, UndecodableMessage
-
 from saphan_consumers.chunks import Chunk, LogMessage, Start
 from saphan_consumers.delivery import AlertMessage, Decision, deliveries_for, problem_of
 from saphan_consumers.ledger import Ledger, Place, Refused
 from saphan_consumers.told import record, times_told, told_about
+from saphan_infra.logs import get_logger
+from saphan_schemas.codec import Codec, UndecodableMessage
 
 _TOPIC_ID = "topic_id:"
 

@@ -6,10 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from saphan_infra.logs import get_logger
-from saphan_schemas.codec import Codec, UndecodableMessage
-from saphan_schemas.topics import DEAD_LETTERS, ENROLMENT_ALERTS, WORKER_INTEGRATED
-
 from saphan_consumers import watching
 from saphan_consumers.chunks import Chunk, LogMessage, Start
 from saphan_consumers.committee import (
@@ -26,6 +22,9 @@ from saphan_consumers.committee import (
 from saphan_consumers.intake import keep_log, start_of, tell_refused
 from saphan_consumers.ledger import Ledger, Refused
 from saphan_consumers.reading import LogReplaced, Source, follow
+from saphan_infra.logs import get_logger
+from saphan_schemas.codec import Codec, UndecodableMessage
+from saphan_schemas.topics import DEAD_LETTERS, ENROLMENT_ALERTS, WORKER_INTEGRATED
 
 TOPICS = (WORKER_INTEGRATED, ENROLMENT_ALERTS, DEAD_LETTERS)
 LAYOUT_VERSION = 1

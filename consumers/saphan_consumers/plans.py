@@ -2,16 +2,15 @@
 
 from collections.abc import Callable
 
-from saphan_infra.kafka_security import kafka_python_security
-from saphan_infra.settings import Settings, SettingsError
-from saphan_schemas.topics import ENROLMENT_ALERTS
-
 from saphan_consumers.addresses import AddressRefused, target_of
 from saphan_consumers.delivering import DeliveryPlan, WebhookPlan
 from saphan_consumers.measuring import TOPICS
 from saphan_consumers.reading import Source
 from saphan_consumers.retrying import RetryPolicy
 from saphan_consumers.signing import signing_keys
+from saphan_infra.kafka_security import kafka_python_security
+from saphan_infra.settings import Settings, SettingsError
+from saphan_schemas.topics import ENROLMENT_ALERTS
 
 
 def delivery_plan(settings: Settings) -> DeliveryPlan:

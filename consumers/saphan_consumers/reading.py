@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kafka import TopicPartition
+
+from saphan_consumers.chunks import Chunk, LogMessage, Start
+from saphan_consumers.ledger import Place
 from saphan_infra import kafka_admin, kafka_client
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.logs import get_logger
-
-from saphan_consumers.chunks import Chunk, LogMessage, Start
-from saphan_consumers.ledger import Place
 
 _POLL_MS = 250
 _PROBE_SECONDS = 5.0

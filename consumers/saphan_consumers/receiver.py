@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from saphan_infra.clock import now_ms
-from saphan_infra.logs import get_logger
 
 from saphan_consumers.delivery import BODY_BYTES_MAX
 from saphan_consumers.signing import SignatureRefused, verify
+from saphan_infra.clock import now_ms
+from saphan_infra.logs import get_logger
 
 _REQUEST_SECONDS_MAX = 15.0
 

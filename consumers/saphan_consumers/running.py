@@ -5,15 +5,15 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from saphan_infra import metrics
-from saphan_infra.logs import get_logger
-from saphan_infra.settings import Settings
-
 from saphan_consumers.delivering import deliver
 from saphan_consumers.ledger import LedgerUnusable
 from saphan_consumers.measuring import measure
 from saphan_consumers.plans import delivery_plan, metrics_source
 from saphan_consumers.reading import LogReplaced
+from saphan_infra.logs import get_logger
+from saphan_infra.roles import announce
+from saphan_infra.serving import metrics_served
+from saphan_infra.settings import Settings
 
 log = get_logger(__name__)
 
@@ -32,7 +32,8 @@ def run_metrics(settings: Settings) -> int:
 
 def _run(name: str, settings: Settings, work: Callable[[threading.Event], None]) -> int:
     stop = threading.Event()
-    with _served(settings), _stopped_by_signals(stop):
+    with metrics_served(settings) as server, _stopped_by_signals(stop):
+        announce(settings.data_dir, name, server.port)
         try:
             work(stop)
         except LedgerUnusable as error:
@@ -63,18 +64,3 @@ def _stopped_by_signals(stop: threading.Event) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-@contextmanager
-def _served(settings: Settings) -> Iterator[None]:
-    """Show metrics on the port of the settings, or on a free one when another process has that."""
-    try:
-        server = metrics.serve(settings.metrics_host, settings.metrics_port)
-    except OSError as error:
-        log.warning("The metrics port is taken; another one is used", port=settings.metrics_port, cause=str(error))
-        server = metrics.serve(settings.metrics_host, 0)
-    log.info("Metrics are served", host=settings.metrics_host, port=server.port)
-    try:
-        yield
-    finally:
-        server.close()

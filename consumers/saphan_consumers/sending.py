@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from saphan_infra.clock import monotonic_seconds, now_ms
-from saphan_infra.logs import get_logger
-
 from saphan_consumers import pending, watching
 from saphan_consumers.ledger import Ledger
 from saphan_consumers.pending import Attempt, Waiting
 from saphan_consumers.retrying import Endpoint, Reply, RetryPolicy, endpoint_after, verdict
+from saphan_infra.clock import monotonic_seconds, now_ms
+from saphan_infra.logs import get_logger
 
 _LOOK_SECONDS_MAX = 1.0
 _REPORT_SECONDS = 5.0

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 
 from prometheus_client import Counter, Gauge
-from saphan_infra import metrics
-from saphan_infra.clock import now_ms
 
 from saphan_consumers.committee import Numbers
 from saphan_consumers.delivery import Decision
 from saphan_consumers.ledger import Place
 from saphan_consumers.pending import Backlog
+from saphan_infra import metrics
+from saphan_infra.clock import now_ms
 
 _REPEATS = Counter(
     "saphan_delivery_repeats",

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-from saphan_infra.clock import now_ms
 
 from saphan_consumers.addresses import AddressRefused, Resolve, Target, pinned_address, resolve
 from saphan_consumers.retrying import Reply, retry_after_seconds
 from saphan_consumers.signing import signed_headers
+from saphan_infra.clock import now_ms
 
 _REPLY_BYTES_MAX = 65_536
 _REPLY_SECONDS_MAX = 1.0

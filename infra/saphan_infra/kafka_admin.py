@@ -16,10 +16,10 @@ from kafka.errors import (
     TopicAlreadyExistsError,
     UnknownTopicOrPartitionError,
 )
-from saphan_schemas.topics import Topic
 
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds, wait_seconds
+from saphan_schemas.topics import Topic
 
 _ANSWER_SECONDS_MAX = 15
 _TRY_SECONDS_MAX = 3

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
-from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX
 
 from saphan_infra.kafka_admin import broker_errors
+from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX
 
 __all__ = ["broker_errors", "consumer", "producer"]
 

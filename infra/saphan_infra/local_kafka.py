@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX
-
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.maven import Report, exclusive, fetch, locked, to_stderr
 from saphan_infra.owned_process import OwnedProcess, free_port, port_is_free, read_json, tail, wait_until, write_json
+from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX
 
 STATE_FILE = "broker.json"
 _PATIENCE_SECONDS = 30
@@ -78,7 +77,10 @@ class LocalKafka:
         if "pid" not in state:
             return None
         process = OwnedProcess(int(state["pid"]), str(state["started"]))
-        return process if process.alive() else None
+        if process.alive():
+            return process
+        process.bury()
+        return None
 
     def start(self, timeout_seconds: float = 90) -> str:
         """Start it, or adopt it when it runs already; its address, once it answers.

@@ -70,7 +70,10 @@ class LocalPostgres:
         if "pid" not in state:
             return None
         process = OwnedProcess(int(state["pid"]), str(state["started"]))
-        return process if process.alive() else None
+        if process.alive():
+            return process
+        process.bury()
+        return None
 
     def url(self, database: str = "saphan") -> str:
         """SQLAlchemy URL of a database of this server; holds the password. Raises DatabaseServerUnavailable before the first start."""

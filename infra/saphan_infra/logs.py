@@ -8,8 +8,9 @@ from functools import cache
 from typing import Any, Literal, TextIO
 
 import structlog
-from saphan_schemas.catalogue import default_catalogue
 from structlog.typing import EventDict, Processor, WrappedLogger
+
+from saphan_schemas.catalogue import default_catalogue
 
 MASK = "[masked]"
 _PII_CLASSES = frozenset({"name", "identifier", "birth_date", "sensitive", "inherited"})

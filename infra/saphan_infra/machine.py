@@ -146,10 +146,9 @@ def _variables() -> Iterator[Finding]:
 
 def broker_findings(settings: Settings) -> Iterator[Finding]:
     """Whether Kafka answers, its topics are as in the table, and its clock agrees with ours."""
-    from saphan_schemas.topics import TOPICS
-
     from saphan_infra.kafka_admin import administrator, topic_differences
     from saphan_infra.kafka_security import kafka_python_security
+    from saphan_schemas.topics import TOPICS
 
     try:
         security = kafka_python_security(settings)

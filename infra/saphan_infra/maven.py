@@ -7,7 +7,6 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -117,7 +116,7 @@ def _arrived(context: Any, file: LockedFile) -> Path:
     )
     problem = "no answer"
     for _ in range(_TRIES):
-        shutil.rmtree(remote.cached_path.parent, ignore_errors=True)
+        remote.cached_path.unlink(missing_ok=True)
         try:
             path = Path(remote.resolve())
         except (OSError, RuntimeError, AssertionError) as error:

@@ -61,9 +61,13 @@ class OwnedProcess:
         """Wait until it is gone; whether it is."""
         gone = wait_until(lambda: not self.alive(), seconds)
         if gone:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self.pid, os.WNOHANG)  # a dead child of ours would stay as a zombie
+            self.bury()
         return gone
+
+    def bury(self) -> None:
+        """Let go of a dead child of ours, which keeps its id until then. Not for children of a Popen that is still asked."""
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, os.WNOHANG)
 
 
 def wait_until(condition: Callable[[], bool], seconds: float) -> bool:

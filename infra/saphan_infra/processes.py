@@ -8,8 +8,6 @@ import threading
 from collections.abc import Sequence
 from typing import IO
 
-from saphan_schemas.topics import TOPICS
-
 from saphan_infra.availability import ServiceUnavailable
 from saphan_infra.kafka_admin import ensure_topics, wait_for_broker
 from saphan_infra.kafka_security import kafka_python_security
@@ -20,6 +18,7 @@ from saphan_infra.owned_process import tail, wait_until
 from saphan_infra.roles import Role, RoleStatus, log_path, roles_of
 from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, SettingsError, environment_of
 from saphan_infra.supervisor import Supervisor, role_statuses, supervisor_process
+from saphan_schemas.topics import TOPICS
 
 _READY_SECONDS = 90
 _SUPERVISOR_PATIENCE_SECONDS = 120

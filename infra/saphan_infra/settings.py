@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, HttpUrl, SecretStr, TypeAdapter, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
-from saphan_schemas.topics import MESSAGE_BYTES_MAX
 
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.data_dir import checkout_cache_dir, local_bootstrap, local_database_url
+from saphan_schemas.topics import MESSAGE_BYTES_MAX
 
 ENV_PREFIX = "SAPHAN_"
 CONFIG_VARIABLE = "SAPHAN_CONFIG"

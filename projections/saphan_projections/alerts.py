@@ -8,10 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Final, Literal, NamedTuple
 
+from saphan_projections.law import Law
 from saphan_schemas.topics import DAY_MS, EMPLOYMENTS
 from saphan_schemas.values import bangkok_midnight_ms
-
-from saphan_projections.law import Law
 
 KIND: Final = "enrolment_missing"
 #: An alert never starts a second episode: reopening is a new state of the same alert.

@@ -6,13 +6,12 @@ Nothing is taken from the stored alerts but the version that was last told, so t
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from saphan_schemas.topics import INSURED_PERSONS
-
 from saphan_projections.alerts import KIND, Decision, Evidence, Hold, Pair, Reason, State, alert_id, decide, hold_at
 from saphan_projections.database import Transaction
 from saphan_projections.integrate_store import read_pairs, read_watermarks
 from saphan_projections.law import Law
 from saphan_projections.worker import WorkerState, employments, insurances
+from saphan_schemas.topics import INSURED_PERSONS
 
 _WORKERS_PER_READ = 2_000
 

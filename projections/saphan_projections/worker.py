@@ -179,6 +179,24 @@ def view(state: WorkerState) -> View:
     )
 
 
+def person_sources(state: WorkerState) -> dict[str, Member]:
+    """Which record each attribute of the person in :func:`view` was taken from; an attribute that none says is absent.
+
+    Keys: nationality, sex, birth_date.
+    """
+    best: dict[str, Member] = {}
+    for member in state.members.values():
+        known = best.get(member.feed)
+        if known is None or _newness(member) > _newness(known):
+            best[member.feed] = member
+    found: dict[str, Member] = {}
+    for feed in _PRECEDENCE:
+        for name in ("nationality", "sex", "birth_date"):
+            if feed in best and name not in found and best[feed].kept[KEPT[feed].index(name)] is not None:
+                found[name] = best[feed]
+    return found
+
+
 def _later(one: int | None, other: int | None) -> int | None:
     if one is None or other is None:
         return one if other is None else other

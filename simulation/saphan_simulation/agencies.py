@@ -6,7 +6,6 @@ from random import Random
 
 from saphan_schemas.topics import DAY_MS, RECORD_FEEDS
 from saphan_schemas.values import bangkok_midnight_ms
-
 from saphan_simulation.dates import iso_day
 from saphan_simulation.draws import SLOTS, quantile_table, seed_of
 from saphan_simulation.parameters import Parameters

@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from saphan_schemas.identifiers import is_placeholder, normalise_passport
 from saphan_schemas.topics import DAY_MS, EMPLOYMENTS, NON_THAI_IDS, RECORD_FEEDS, STAYS
-
 from saphan_simulation.agencies import HOUR_MS, Agencies
 from saphan_simulation.dates import buddhist
 from saphan_simulation.identifiers import (

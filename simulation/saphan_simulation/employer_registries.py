@@ -1,7 +1,6 @@
 """What DOE, the SSO, the labour inspectors and the coordination write down about an employer."""
 
 from saphan_schemas.topics import DAY_MS, DOE_EMPLOYERS, EMPLOYER_PAIRS, INSPECTIONS, SSO_EMPLOYERS
-
 from saphan_simulation.agencies import Window
 from saphan_simulation.book import Book, Record
 from saphan_simulation.dates import office_time_ms

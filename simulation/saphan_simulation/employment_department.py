@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from saphan_schemas.topics import EMPLOYMENTS, WORK_PERMITS
-
 from saphan_simulation.agencies import Window
 from saphan_simulation.book import NEW_IDENTITY, Book, Record, clerk_date
 from saphan_simulation.dates import months_later, office_time_ms

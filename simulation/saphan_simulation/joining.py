@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 
 from saphan_schemas.rules import normalise_passport, normalise_person_number, usable_passport, usable_person_number
-
 from saphan_simulation.book import Final, Record
 
 #: A number with so many different birth dates is an office's or a placeholder: it joins nobody.

@@ -1,7 +1,6 @@
 """What Immigration, the civil registration and Public Health write down about a worker."""
 
 from saphan_schemas.topics import HEALTH_COVER, NON_THAI_IDS, STAYS
-
 from saphan_simulation.agencies import Window
 from saphan_simulation.book import NEW_IDENTITY, Book, Record, clerk_date
 from saphan_simulation.dates import months_later, office_time_ms

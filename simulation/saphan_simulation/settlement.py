@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 from saphan_schemas.topics import EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_midnight_ms
-
 from saphan_simulation.book import Final, Record
 from saphan_simulation.dates import iso_day, iso_time
 from saphan_simulation.joining import Identifier, components

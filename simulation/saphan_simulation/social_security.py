@@ -1,7 +1,6 @@
 """What the SSO writes down about a worker: who was registered by whom, when, and which months were paid."""
 
 from saphan_schemas.topics import CONTRIBUTIONS, DAY_MS, INSURED_PERSONS
-
 from saphan_simulation.agencies import Window
 from saphan_simulation.book import SSO_NUMBER_ONLY, Book, Record, clerk_date
 from saphan_simulation.dates import month_first_day, month_of, month_text, office_time_ms

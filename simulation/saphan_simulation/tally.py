@@ -5,7 +5,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from saphan_schemas.topics import INSURED_PERSONS
-
 from saphan_simulation.agencies import Window
 from saphan_simulation.life import Job, Life
 

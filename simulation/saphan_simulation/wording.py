@@ -3,9 +3,9 @@
 from typing import Any
 
 import orjson
+
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
-
 from saphan_simulation.book import Record
 from saphan_simulation.dates import iso_day, iso_time
 

@@ -13,7 +13,6 @@ from typing import Any, Literal, NamedTuple
 
 from saphan_schemas.topics import EMPLOYER_PAIRS, HEARTBEATS, INSURED_PERSONS
 from saphan_schemas.values import date_to_days
-
 from saphan_simulation.agencies import Agencies, Window
 from saphan_simulation.book import Book, Event, Final
 from saphan_simulation.dates import months_later

@@ -8,8 +8,8 @@ from tempfile import mkdtemp
 from typing import IO, Any
 
 import orjson
-from saphan_schemas.topics import CONTRIBUTIONS
 
+from saphan_schemas.topics import CONTRIBUTIONS
 from saphan_simulation.book import Event, Final
 from saphan_simulation.dates import iso_day, iso_time
 from saphan_simulation.employers import employer_id

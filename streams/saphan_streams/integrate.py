@@ -1,6 +1,6 @@
 """How integrate works through a chunk: fold the records of its workers, decide their alerts, tell what changed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -31,9 +31,9 @@ APP = "integrate"
 class IntegrateCounts(NamedTuple):
     """What one chunk counted, for the metrics."""
 
-    partition: int
+    topic: str
     events: int
-    alerts_told: int
+    alerts_told: Sequence[str]
     refusals: Sequence[Refusal]
 
 
@@ -95,9 +95,13 @@ class IntegrateProcessor:
             outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)
             delete_outbox(transaction, sent)
         owned.held = moved
-        told = sum(change.told for change in effects.alerts)
-        self._settings.on_counts(IntegrateCounts(chunk.partition, len(chunk.records), told, refusals))
+        told = [change.decision.state for change in effects.alerts if change.told]
+        told += ["withdrawn"] * len(effects.alerts_deleted)
+        self._settings.on_counts(IntegrateCounts(chunk.topic, len(chunk.records), told, refusals))
         return Committed(outbox_no, messages)
+
+    def positions(self) -> Mapping[tuple[str, int], int]:
+        return {(row.held.topic, row.held.partition): row.held.next_offset for row in self._partitions.values()}
 
     def reset(self) -> None:
         for owned in self._partitions.values():

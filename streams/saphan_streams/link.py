@@ -1,6 +1,6 @@
 """How link works through a chunk: whose record is it, what moves, and which heartbeat may pass on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -116,6 +116,9 @@ class LinkProcessor:
         self._held = [row for row in waiting if row.complete_until > reached.get(row.feed, -1)]
         settings.on_counts(counts)
         return Committed(outbox_no, messages)
+
+    def positions(self) -> Mapping[tuple[str, int], int]:
+        return {key: row.next_offset for key, row in self._claims.items()}
 
     def reset(self) -> None:
         self._linker = None

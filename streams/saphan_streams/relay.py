@@ -16,7 +16,7 @@ log = get_logger("saphan.relay")
 
 
 class Relay:
-    """Sends the outbox's rows one after the other.
+    """Sends the outbox's rows one after the other; ``waiting`` counts the messages that are not acknowledged.
 
     A row may be sent twice (a crash after the send, before its row is deleted): every receiver drops repeats.
     """
@@ -27,6 +27,7 @@ class Relay:
         self._known: set[int] = set()
         self._sent: set[int] = set()
         self._task: asyncio.Task[None] | None = None
+        self.waiting = 0
 
     def start(self) -> None:
         """Begin to send; a second call changes nothing."""
@@ -37,6 +38,7 @@ class Relay:
         """Hand over a committed row; waits while too many rows are unsent."""
         if outbox_no not in self._known:
             self._known.add(outbox_no)
+            self.waiting += len(messages)
             await self._queue.put((outbox_no, messages))
 
     def take_sent(self) -> set[int]:
@@ -69,6 +71,7 @@ class Relay:
         while True:
             outbox_no, messages = await self._queue.get()
             await self._send(messages)
+            self.waiting -= len(messages)
             self._sent.add(outbox_no)
             self._queue.task_done()
 

@@ -6,13 +6,16 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import faust
 
 from saphan_infra import clock
-from saphan_infra.kafka_security import aiokafka_security
+from saphan_infra.kafka_admin import wait_for_broker
+from saphan_infra.kafka_security import aiokafka_security, kafka_python_security
 from saphan_infra.logs import get_logger
+from saphan_infra.metrics import OUTBOX
 from saphan_infra.producer import BatchProducer
 from saphan_infra.settings import Settings
 from saphan_projections.database import Database, DatabaseUnavailable
@@ -21,6 +24,7 @@ from saphan_projections.migrate import migrate
 from saphan_projections.offsets import Fenced
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, WORKER_RECORDS
+from saphan_streams import counting
 from saphan_streams.app import ChunkApp, chunk_topic, create_app
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
@@ -28,6 +32,7 @@ from saphan_streams.relay import Relay
 from saphan_streams.shell import Shell
 
 _TIDY_SECONDS = 2.0
+_WAIT_SECONDS_MAX = 10.0
 
 log = get_logger("saphan.streams")
 
@@ -41,14 +46,14 @@ class Role:
     """One role on this machine: a Faust application around a processor."""
 
     def __init__(
-        self, name: str, topics: tuple[str, ...], processor: LinkProcessor | IntegrateProcessor, settings: Settings, slot: int
+        self, name: str, topics: tuple[str, ...], processor: LinkProcessor | IntegrateProcessor, settings: Settings, slot: int, on_ready: Callable[[], None]
     ) -> None:
         security = aiokafka_security(settings)
         faust_dir = settings.data_dir / "faust" / f"{name}-{slot}"
         faust_dir.mkdir(parents=True, exist_ok=True)
         self.processor = processor
         self.relay = Relay(BatchProducer(settings.bootstrap, f"saphan-{name}-{slot}", security))
-        self.shell = Shell(processor, self.relay)
+        self.shell = Shell(name, processor, self.relay, on_ready)
         self.app = create_app(
             name,
             bootstrap=settings.bootstrap,
@@ -77,6 +82,8 @@ class Role:
         loop = asyncio.get_running_loop()
         while not self.app.should_stop:
             await asyncio.sleep(_TIDY_SECONDS)
+            counting.lag(self.shell.name, self.app.consumer, self.processor.positions())
+            OUTBOX.labels(self.shell.name).set(self.relay.waiting)
             sent = self.relay.take_sent()
             try:
                 await loop.run_in_executor(self.shell.thread, self.processor.tidy, sent)
@@ -117,34 +124,55 @@ def _faust_security(settings: Settings) -> dict[str, Any]:
     return {"broker_credentials": faust.SSLCredentials(context=context)} if context is not None else {}
 
 
-def run_link(settings: Settings) -> int:
-    """Run link until it is told to stop; waits while another link is the active one."""
-    migrate(settings.link_url)
+def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
+    """Run link until it is told to stop; the exit code. ``on_ready`` is called once it owns its partitions."""
+    _wait_for_services(settings, settings.link_url)
     processor = LinkProcessor(
         Database(settings.link_url),
         Codec(),
         LinkSettings(
-            owner_name("link", str(settings.data_dir)),
-            settings.message_bytes_max,
-            clock.now_ms,
-            lambda counts: None,
+            owner_name("link", str(settings.data_dir)), settings.message_bytes_max, clock.now_ms, counting.link_chunk
         ),
     )
-    return Role("link", (*RECORD_FEEDS, HEARTBEATS), processor, settings, 0).run()
+    return Role("link", (*RECORD_FEEDS, HEARTBEATS), processor, settings, 0, on_ready).run()
 
 
-def run_integrate(settings: Settings, slot: int) -> int:
+def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -> int:
     """Run one of the integrate processes until it is told to stop; ``slot`` tells them apart."""
-    migrate(settings.state_url)
+    _wait_for_services(settings, settings.state_url)
     processor = IntegrateProcessor(
         Database(settings.state_url),
         Codec(),
         IntegrateSettings(
             owner_name(f"integrate-{slot}", str(settings.data_dir)),
-            settings.pseudonym_key.get_secret_value().encode()[:64],
+            worker_id_key(settings),
             default_law(),
             clock.now_ms,
-            lambda counts: None,
+            counting.integrate_chunk,
         ),
     )
-    return Role("integrate", (WORKER_RECORDS,), processor, settings, slot).run()
+    return Role("integrate", (WORKER_RECORDS,), processor, settings, slot, on_ready).run()
+
+
+def worker_id_key(settings: Settings) -> bytes:
+    """The key of the workers' opaque ids: as long as the hash takes."""
+    return settings.pseudonym_key.get_secret_value().encode()[:64]
+
+
+def _wait_for_services(settings: Settings, database_url: str) -> None:
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    pause_seconds = 0.5
+    while True:
+        try:
+            migrate(database_url)
+            break
+        except DatabaseUnavailable as away:
+            log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
+            clock.wait_seconds(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, _WAIT_SECONDS_MAX)
+    wait_for_broker(
+        settings.bootstrap,
+        timeout_seconds=None,
+        on_wait=lambda text: log.warning("waiting for the broker", why=text),
+        security=kafka_python_security(settings),
+    )

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from faust.types import TP
 
 from saphan_infra.logs import get_logger
+from saphan_infra.metrics import TRANSACTION_SECONDS
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_streams.relay import Relay
@@ -56,6 +57,9 @@ class Processor(Protocol):
         partition is not ours. Raises DatabaseUnavailable, Fenced, or anything else when a message breaks the code.
         """
 
+    def positions(self) -> Mapping[tuple[str, int], int]:
+        """The next offset of each partition that it holds."""
+
     def reset(self) -> None:
         """Drop what was read ahead of a transaction that did not commit."""
 
@@ -69,7 +73,9 @@ class Processor(Protocol):
 class Shell:
     """Runs one processor: the positions that the transport asks for and the agent's work on each chunk."""
 
-    def __init__(self, processor: Processor, relay: Relay) -> None:
+    def __init__(self, name: str, processor: Processor, relay: Relay, on_ready: Callable[[], None]) -> None:
+        self.name = name
+        self._on_ready = on_ready
         self._processor = processor
         self._relay = relay
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saphan-commit")
@@ -81,10 +87,12 @@ class Shell:
         resumed = await self._when_available(lambda: self._processor.resume(wanted))
         for outbox_no, messages in resumed.unsent:
             await self._relay.submit(outbox_no, messages)
-        return {
+        positions = {
             TP(claim.topic, claim.partition): _position(claim, *partitions[TP(claim.topic, claim.partition)])
             for claim in resumed.claims
         }
+        self._on_ready()
+        return positions
 
     async def handle(self, chunk: Chunk) -> None:
         """Process a chunk whatever happens; returns when it is committed and handed to the relay, or is not ours."""
@@ -112,7 +120,8 @@ class Shell:
         def commit() -> Committed | None:
             sent = self._relay.take_sent()
             try:
-                done = self._processor.commit(chunk, sent, poison)
+                with TRANSACTION_SECONDS.labels(self.name).time():
+                    done = self._processor.commit(chunk, sent, poison)
             except BaseException:
                 self._relay.put_back(sent)
                 raise

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+
 from saphan_consumers.chunks import Chunk, LogMessage
 from saphan_consumers.ledger import Place
 from saphan_schemas.codec import Codec

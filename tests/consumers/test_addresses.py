@@ -1,6 +1,7 @@
 import ipaddress
 
 import pytest
+
 from saphan_consumers.addresses import AddressRefused, pinned_address, target_of
 
 PUBLIC = "8.8.8.8"

@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saphan_consumers.delivery import (
     BODY_BYTES_MAX,
     AlertMessage,

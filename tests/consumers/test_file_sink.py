@@ -8,6 +8,7 @@ import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from saphan_consumers.delivering import FileDelivery
 from saphan_consumers.delivery import Delivery, fingerprint_of
 from saphan_consumers.file_sink import FileSink, line_of

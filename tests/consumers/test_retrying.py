@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saphan_consumers.retrying import Endpoint, Reply, RetryPolicy, endpoint_after, retry_after_seconds, verdict
 
 POLICY = RetryPolicy()

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+
 from saphan_consumers.signing import SignatureRefused, signature, signed_headers, signing_keys, verify
 from saphan_infra.clock import now_ms
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the standard's published test secret
 OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()

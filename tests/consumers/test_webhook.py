@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import httpx
 import orjson
 import pytest
+
 from saphan_consumers.addresses import Target, target_of
 from saphan_consumers.delivering import WebhookDelivery
 from saphan_consumers.ledger import Ledger

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 import psycopg
 import pytest
+
 from saphan_infra import kafka_admin, kafka_client
 from saphan_schemas.topics import HEARTBEATS, TOPICS
 

@@ -1,6 +1,7 @@
 """Whether one employment's alert is decided as docs/alerts.md says, at each boundary."""
 
 import pytest
+
 from saphan_projections.alerts import (
     Decision,
     Employment,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
 from saphan_projections.alerts import Decision, Employment, Insurance, Pair, RecordReference, decide, hold_at
 from saphan_projections.law import default_law
 from saphan_schemas.topics import EMPLOYER_PAIRS, EMPLOYMENTS, INSURED_PERSONS

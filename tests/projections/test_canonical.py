@@ -27,6 +27,7 @@ from in_process import (
     person_number,
     tell_small_story,
 )
+
 from saphan_projections.canonical import Difference, StateHash, differences, state_hash
 from saphan_projections.law import default_law
 from saphan_schemas.values import parse_time_ms

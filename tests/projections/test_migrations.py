@@ -7,10 +7,11 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from sqlmodel import SQLModel
+
 from saphan_projections.database import Database
 from saphan_projections.migrate import DatabaseTooNewError, _scripts, migrate, pending
 from saphan_projections.tables import SourceOffsetRow
-from sqlmodel import SQLModel
 
 PROCESSES = 4
 

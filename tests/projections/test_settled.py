@@ -15,6 +15,7 @@ from in_process import (
     permit,
     tell_small_story,
 )
+
 from saphan_projections.law import default_law
 from saphan_projections.settled import SettledAlert, settled_alerts
 from saphan_schemas.values import date_to_days, parse_date, parse_time_ms

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from saphan_simulation.parameters import Parameters, load_parameters
 from saphan_simulation.world import World
 from saphan_simulation.writing import write_world

@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.rules import (
     normalise_passport,

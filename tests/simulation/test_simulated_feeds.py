@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 import pytest
+
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.codec import Codec
 from saphan_schemas.rules import problems

@@ -6,6 +6,7 @@ from importlib.resources import files
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from saphan_schemas.rules import (
     has_right_check_digit,
     normalise_passport,

@@ -12,12 +12,13 @@ import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
+
 from saphan_cli.commands.simulate import register
 from saphan_simulation.parameters import Parameters
 from saphan_simulation.spool import Spool
 from saphan_simulation.world import World, WorldError
 from saphan_simulation.writing import OutputError, write_world
-from typer.testing import CliRunner
 
 RUN = """
 import sys

@@ -53,10 +53,11 @@ def _database_findings(settings: "Settings") -> "Iterator[Finding]":
 
 
 def _database_finding(url: str) -> "Finding":
+    from sqlalchemy.engine import make_url
+
     from saphan_infra.machine import Finding
     from saphan_projections.database import DatabaseUnavailable
     from saphan_projections.migrate import DatabaseTooNewError, pending
-    from sqlalchemy.engine import make_url
 
     shown = make_url(url).render_as_string(hide_password=True)
     try:
@@ -96,6 +97,7 @@ def _schema_findings(settings: "Settings") -> "Iterator[Finding]":
 
 def _registry_finding(url: str) -> "Finding":
     import httpx
+
     from saphan_infra.machine import Finding
 
     try:

@@ -1,0 +1,40 @@
+"""What link and integrate count: from a committed chunk to the metrics."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from faust.types import TP
+
+from saphan_infra.metrics import ALERT_EVENTS, CHUNK_RECORDS, FEED_EVENTS, FEED_STALE, REJECTED, saw_event, set_lag
+from saphan_streams.integrate import IntegrateCounts
+from saphan_streams.link import LinkCounts
+
+
+def link_chunk(counts: LinkCounts) -> None:
+    """link has committed a chunk of a feed."""
+    CHUNK_RECORDS.labels("link").observe(counts.events)
+    FEED_EVENTS.labels(counts.feed).inc(counts.events)
+    FEED_STALE.labels(counts.feed).inc(counts.stale)
+    for refusal in counts.refusals:
+        REJECTED.labels("link", counts.feed, refusal.reason).inc()
+    if counts.changed_at_max:
+        saw_event(counts.feed, counts.changed_at_max)
+
+
+def integrate_chunk(counts: IntegrateCounts) -> None:
+    """integrate has committed a chunk."""
+    CHUNK_RECORDS.labels("integrate").observe(counts.events)
+    for state in counts.alerts_told:
+        ALERT_EVENTS.labels(state).inc()
+    for refusal in counts.refusals:
+        REJECTED.labels("integrate", counts.topic, refusal.reason).inc()
+
+
+def lag(app: str, consumer: Any, positions: Mapping[tuple[str, int], int]) -> None:
+    """How much of each held partition is still to come, as far as the consumer has heard from the broker."""
+    found = {}
+    for (topic, partition), next_offset in positions.items():
+        end = consumer.highwater(TP(topic, partition))
+        if end is not None:
+            found[topic, partition] = max(0, end - next_offset)
+    set_lag(app, found)
