@@ -145,9 +145,16 @@ def test_a_late_lower_version_is_dropped() -> None:
 
 def test_the_id_depends_on_what_is_told_and_on_nothing_else() -> None:
     base = fingerprint_of(alert())
-    for same in ({"version": 9}, {"evidence": []}, {"caused_at": 1}, {"rule_version": "2"}, {"worker_id": "W-2"}):
+    sames: list[dict[str, Any]] = [{"version": 9}, {"evidence": []}, {"caused_at": 1}, {"worker_id": "W-2"}]
+    for same in sames:
         assert fingerprint_of(alert(**same)) == base
-    changes = [{"state": "overdue"}, {"due_on": 1}, {"state_since": 1}, {"hold": "employer_unpaired"}, {"reason": "x"}]
+    changes: list[dict[str, Any]] = [
+        {"state": "overdue"},
+        {"due_on": 1},
+        {"state_since": 1},
+        {"hold": "employer_unpaired"},
+        {"reason": "x"},
+    ]
     assert len({fingerprint_of(alert(**change)) for change in changes} | {base}) == 6
 
 

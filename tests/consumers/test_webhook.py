@@ -216,7 +216,7 @@ def test_retry_after_holds_back_every_alert_as_long_as_asked_also_after_a_restar
     endpoint: Endpoint, ledger: Ledger, alert_log: Any, make_alert: Alert
 ) -> None:
     alert_log.append(*(make_alert(f"A-{number}") for number in range(3)))
-    endpoint.answer = lambda _id, nth: (429, {"retry-after": "2"})
+    endpoint.answer = lambda _id, _nth: (429, {"retry-after": "2"})
     before = monotonic_seconds()
     run(endpoint, ledger, alert_log.chunks(0, 100), lambda: len(endpoint.got) > 0, pace(connections=1))
     assert len(endpoint.got) == 1
@@ -231,9 +231,12 @@ def test_a_receiver_that_never_answers_costs_one_time_limit_and_others_go_on(
 ) -> None:
     alert_log.append(make_alert("A-slow"), *(make_alert(f"A-{number}") for number in range(8)))
     release = threading.Event()
-    endpoint.before_reply = lambda message_id: (
-        None if not message_id.startswith("A-slow") else release.wait(DEADLINE_SECONDS) and None
-    )
+
+    def hold(message_id: str) -> None:
+        if message_id.startswith("A-slow"):
+            release.wait(DEADLINE_SECONDS)
+
+    endpoint.before_reply = hold
 
     async def main() -> None:
         async with client(endpoint, timeout_seconds=0.3) as poster:
@@ -313,11 +316,18 @@ def test_a_name_is_looked_up_once_and_the_connection_goes_to_the_checked_address
     async def main() -> list[Reply]:
         async with WebhookClient(target, KEYS, 5.0, 2, lambda _host, _port: next(answers)) as poster:
             body = b'{"data": {"state": "due", "alert_id": "A"}}'
-            replies = [await poster.post("A-1", body), await poster.post("A-2", body)]
-            return replies
+            return [await poster.post("A-1", body), await poster.post("A-2", body)]
 
     assert [reply.status for reply in asyncio.run(main())] == [204, 204]
     assert next(answers) == ["10.0.0.1"]
+
+
+def noting(requests: list[httpx.Request]) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(204)
+
+    return answer
 
 
 def test_a_name_that_turns_inside_is_refused_without_a_connection() -> None:
@@ -325,7 +335,7 @@ def test_a_name_that_turns_inside_is_refused_without_a_connection() -> None:
     requests: list[httpx.Request] = []
 
     async def post() -> Reply:
-        transport = httpx.MockTransport(lambda request: requests.append(request) or httpx.Response(204))  # type: ignore[func-returns-value]
+        transport = httpx.MockTransport(noting(requests))
         async with WebhookClient(target, KEYS, 5.0, 2, lambda _host, _port: ["10.0.0.1"], lambda _: transport) as one:
             return await one.post("A-1", b"{}")
 
@@ -338,7 +348,7 @@ def test_the_certificate_is_asked_for_the_name_although_the_connection_goes_to_t
     requests: list[httpx.Request] = []
 
     async def post() -> Reply:
-        transport = httpx.MockTransport(lambda request: requests.append(request) or httpx.Response(204))  # type: ignore[func-returns-value]
+        transport = httpx.MockTransport(noting(requests))
         async with WebhookClient(target, KEYS, 5.0, 2, lambda _host, _port: ["8.8.8.8"], lambda _: transport) as one:
             return await one.post("A-1", b"{}")
 

@@ -5,19 +5,19 @@ import secrets
 import signal
 import threading
 from base64 import b64encode
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from saphan_cli import exits
+from saphan_cli.output import AsJson, settings
 
 if TYPE_CHECKING:
     from saphan_consumers.ledger import Ledger
     from saphan_infra.settings import Settings
 
 _PARKED_SHOWN_MAX = 100
-_Found = TypeVar("_Found")
-_JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def run_delivery(settings: "Settings") -> int:
@@ -36,9 +36,7 @@ def run_metrics(settings: "Settings") -> int:
 
 def register(app: typer.Typer) -> None:
     """Add the group `deliveries`."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Alert deliveries: status, retry, enable; and a receiver to try with."
-    )
+    group = typer.Typer(no_args_is_help=True, help="Alert deliveries: what waits, try again; a receiver to try with.")
     group.command("status")(status)
     group.command("retry")(retry)
     group.command("enable")(enable)
@@ -47,16 +45,20 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="deliveries")
 
 
-def status(*, as_json: _JSON = False) -> None:
-    """Show what waits for the webhook, what is parked, and how far each sink has read."""
-    settings = _settings()
-    found = {"webhook": _webhook_status(settings), "file": _sink_status(settings, "file")}
+def status(*, as_json: AsJson = False) -> None:
+    """Show what waits for the webhook, what is parked, and how far each sink has read.
+
+    Exit codes: 0; 2 wrong settings.
+    """
+    with exits.told():
+        configured = settings()
+        found = {"webhook": _webhook_status(configured), "file": _sink_status(configured, "file")}
     if as_json:
         typer.echo(json.dumps(found))
         return
     for sink, row in found.items():
         if row is None:
-            typer.echo(f"{sink}: has never run in {settings.data_dir}")
+            typer.echo(f"{sink}: has delivered nothing here yet")
             continue
         parked = row.pop("parked_deliveries", [])
         typer.echo(f"{sink}: " + ", ".join(f"{name} {value}" for name, value in row.items()))
@@ -64,21 +66,27 @@ def status(*, as_json: _JSON = False) -> None:
             typer.echo(f"  parked {one['delivery_id']}: {one['attempts']} tries, last: {one['last_cause']}")
 
 
-def retry(*, as_json: _JSON = False) -> None:
-    """Send parked deliveries again, with their patience renewed."""
+def retry(*, as_json: AsJson = False) -> None:
+    """Send parked deliveries again, with their patience renewed.
+
+    Exit codes: 0; 1 there is no webhook ledger; 2 wrong settings.
+    """
     from saphan_consumers import pending
     from saphan_infra.clock import now_ms
 
-    with _ledger(_settings(), "webhook") as ledger:
+    with exits.told(), _ledger(settings(), "webhook") as ledger:
         count = pending.retry_parked(ledger, now_ms())
     typer.echo(json.dumps({"retried": count}) if as_json else f"{count} parked deliveries go out again.")
 
 
-def enable(*, as_json: _JSON = False) -> None:
-    """Switch the webhook on again after it said that it is gone (410)."""
+def enable(*, as_json: AsJson = False) -> None:
+    """Switch the webhook on again after it said that it is gone (410).
+
+    Exit codes: 0; 1 there is no webhook ledger; 2 wrong settings.
+    """
     from saphan_consumers import pending
 
-    with _ledger(_settings(), "webhook") as ledger:
+    with exits.told(), _ledger(settings(), "webhook") as ledger:
         was_off = pending.switched_off_ms(ledger) is not None
         with ledger.transaction():
             pending.switch(ledger, None)
@@ -90,15 +98,23 @@ def receive(
     file: Annotated[Path, typer.Option(help="JSON Lines file that gets each alert state once.")],
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0: a free one.")] = 0,
     *,
-    as_json: _JSON = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Receive alerts on this machine: check signatures, drop repeats, append to a file. Ends with Ctrl-C."""
+    """Receive alerts on this machine: check signatures, drop repeats, append to a file. Ends with Ctrl-C.
+
+    The secret is SAPHAN_WEBHOOK_SECRET, as the sender's. Exit codes: 0 told to stop; 1 file or port cannot be used;
+    2 wrong settings.
+    """
     from saphan_consumers.plans import webhook_keys
     from saphan_consumers.receiver import Inbox, Receiver
 
-    keys = _usable(lambda: webhook_keys(_settings()))
-    inbox = Inbox(file)
-    receiver = Receiver(inbox, keys, port)
+    with exits.told():
+        keys = webhook_keys(settings())
+    try:
+        inbox = Inbox(file)
+        receiver = Receiver(inbox, keys, port)
+    except (OSError, ValueError) as error:
+        exits.stop(f"Cannot receive: {error}. Choose another --file or --port.", exits.FAILED)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=receiver.stop).start())
     line = {"url": receiver.url, "file": str(file), "states": len(inbox)}
@@ -114,58 +130,37 @@ def secret() -> None:
     typer.echo("whsec_" + b64encode(secrets.token_bytes(32)).decode())
 
 
-def _settings() -> "Settings":
-    from saphan_infra.logs import configure
-    from saphan_infra.settings import load_settings
-
-    settings = _usable(load_settings)
-    configure(settings.log_level, settings.log_format)
-    return settings
-
-
-def _usable(read: Callable[[], _Found]) -> _Found:
-    from saphan_infra.settings import SettingsError
-
-    try:
-        return read()
-    except SettingsError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(2) from None
-
-
-def _ledger(settings: "Settings", sink: str) -> "Ledger":
+def _ledger(configured: "Settings", sink: str) -> "Ledger":
     from saphan_consumers.ledger import LedgerUnusable
     from saphan_consumers.told import ledger_path, open_ledger
 
-    path = ledger_path(settings.data_dir, sink)
+    path = ledger_path(configured.data_dir, sink)
     if not path.exists():
-        typer.echo(f"There is no {path}: alert delivery has never run here. Is SAPHAN_DATA_DIR right?", err=True)
-        raise typer.Exit(1)
+        exits.stop(f"There is no {path}: nothing was delivered here. Is SAPHAN_DATA_DIR right?", exits.FAILED)
     try:
-        return open_ledger(settings.data_dir, sink, exclusive=False)
+        return open_ledger(configured.data_dir, sink, exclusive=False)
     except LedgerUnusable as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
+        exits.stop(str(error), exits.FAILED)
 
 
-def _sink_status(settings: "Settings", sink: str) -> dict[str, Any] | None:
+def _sink_status(configured: "Settings", sink: str) -> dict[str, Any] | None:
     from saphan_consumers.told import ledger_path
 
-    if not ledger_path(settings.data_dir, sink).exists():
+    if not ledger_path(configured.data_dir, sink).exists():
         return None
-    with _ledger(settings, sink) as ledger:
+    with _ledger(configured, sink) as ledger:
         positions = {f"{place.topic}-{place.partition}": offset for place, offset in ledger.positions().items()}
         return {"next_offsets": positions, "set_aside": ledger.quarantined()}
 
 
-def _webhook_status(settings: "Settings") -> dict[str, Any] | None:
+def _webhook_status(configured: "Settings") -> dict[str, Any] | None:
     from saphan_consumers import pending
     from saphan_schemas.values import format_time_ms
 
-    found = _sink_status(settings, "webhook")
+    found = _sink_status(configured, "webhook")
     if found is None:
         return None
-    with _ledger(settings, "webhook") as ledger:
+    with _ledger(configured, "webhook") as ledger:
         backlog, off_ms = pending.backlog(ledger), pending.switched_off_ms(ledger)
         parked = [
             {"delivery_id": row[0], "alert_id": row[1], "attempts": row[2], "last_cause": row[4]}
