@@ -5,7 +5,7 @@ from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer
 
-from saphan_infra.kafka_admin import broker_errors
+from saphan_infra.kafka_admin import broker_errors, require_listener
 from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX
 
 __all__ = ["broker_errors", "consumer", "producer"]
@@ -41,6 +41,7 @@ def consumer(
         **(security or {}),
         **overrides,
     }
+    require_listener(bootstrap)
     with broker_errors(bootstrap):
         return KafkaConsumer(*topics, **settings)
 
@@ -60,5 +61,6 @@ def producer(bootstrap: str, *, security: Mapping[str, Any] | None = None, **ove
         **(security or {}),
         **overrides,
     }
+    require_listener(bootstrap)
     with broker_errors(bootstrap):
         return KafkaProducer(**settings)

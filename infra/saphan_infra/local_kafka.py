@@ -117,7 +117,10 @@ class LocalKafka:
         if not wait_until(lambda: _answers(port) or not process.alive(), timeout_seconds):
             what = f"The local Kafka (process {process.pid}) did not answer within {timeout_seconds:.0f} s."
             raise BrokerUnavailable(self._failure(what))
-        return process.alive()
+        if process.alive():
+            return True
+        process.bury()
+        return False
 
     def _launch(self, jars: Sequence[Path]) -> OwnedProcess:
         first_time = not (self._directory / "data" / "meta.properties").exists()

@@ -166,6 +166,7 @@ class LocalPostgres:
                 self._connected().close()
             except psycopg.OperationalError as error:
                 if not process.alive():
+                    process.bury()  # the next server would take the dead one's id in the lock file for a living one
                     return False
                 if monotonic_seconds() > deadline:
                     message = (

@@ -42,70 +42,70 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 class Settings(BaseSettings):
     """Everything that can be set. Each field's environment variable is its name in capitals after ``SAPHAN_``."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=True)
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=True, env_ignore_empty=True)
 
     data_dir: AbsolutePath = Field(
-        Path(".saphan"), description="Where the local broker, database, logs and state live."
+        default=Path(".saphan"), description="Where the local broker, database, logs and state live."
     )
     cache_dir: AbsolutePath | None = Field(
-        None,
+        default=None,
         description="Where downloaded Java files stay; default: .saphan/cache of the checkout, else data_dir/cache.",
     )
-    maven_repository_url: Url | None = Field(None, description="A mirror of Maven Central to download from.")
+    maven_repository_url: Url | None = Field(default=None, description="A mirror of Maven Central to download from.")
 
     kafka_bootstrap: str | None = Field(
-        None, description="Address of a Kafka cluster, host:port,…; default: the local broker of data_dir."
+        default=None, description="Address of a Kafka cluster, host:port,…; default: the local broker of data_dir."
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="How clients connect to Kafka."
+        default="PLAINTEXT", description="How clients connect to Kafka."
     )
     kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="How clients prove to Kafka who they are, with a SASL_… protocol."
+        default=None, description="How clients prove to Kafka who they are, with a SASL_… protocol."
     )
-    kafka_sasl_username: str | None = Field(None, description="User name for Kafka.")
-    kafka_sasl_password: SecretStr | None = Field(None, description="Password for Kafka.")
-    kafka_ssl_cafile: AbsolutePath | None = Field(None, description="Certificate authorities (PEM) to trust.")
+    kafka_sasl_username: str | None = Field(default=None, description="User name for Kafka.")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="Password for Kafka.")
+    kafka_ssl_cafile: AbsolutePath | None = Field(default=None, description="Certificate authorities (PEM) to trust.")
     kafka_ssl_certfile: AbsolutePath | None = Field(
-        None, description="This client's certificate (PEM), for mutual TLS."
+        default=None, description="This client's certificate (PEM), for mutual TLS."
     )
-    kafka_ssl_keyfile: AbsolutePath | None = Field(None, description="The key (PEM) of that certificate.")
-    kafka_ssl_keypassword: SecretStr | None = Field(None, description="Password of that key.")
+    kafka_ssl_keyfile: AbsolutePath | None = Field(default=None, description="The key (PEM) of that certificate.")
+    kafka_ssl_keypassword: SecretStr | None = Field(default=None, description="Password of that key.")
     kafka_ssl_check_hostname: bool = Field(
-        default=True, description="Refuse a broker whose certificate names another host."
+       default= default=True, description="Refuse a broker whose certificate names another host."
     )
-    replication_factor: int = Field(1, ge=1, le=32767, description="Copies of each partition when topics are created.")
-    kafka_heap_mb: int = Field(512, ge=256, le=65536, description="Memory of the local broker's Java heap, MiB.")
+    replication_factor: int = Field(default=1, ge=1, le=32767, description="Copies of each partition when topics are created.")
+    kafka_heap_mb: int = Field(default=512, ge=256, le=65536, description="Memory of the local broker's Java heap, MiB.")
 
     database_url: str | None = Field(
-        None,
+        default=None,
         pattern=r"^postgresql\+psycopg://",
         description="PostgreSQL, postgresql+psycopg://user:password@host/name; default: what data_dir holds, else SQLite there.",
     )
-    schema_registry_url: Url | None = Field(None, description="A Confluent-compatible schema registry; default: none.")
+    schema_registry_url: Url | None = Field(default=None, description="A Confluent-compatible schema registry; default: none.")
     pseudonym_key: SecretStr = Field(
-        SecretStr(DEVELOPMENT_PSEUDONYM_KEY), description="Key of the hashes that stand for people in topics and logs."
+        default=SecretStr(DEVELOPMENT_PSEUDONYM_KEY), description="Key of the hashes that stand for people in topics and logs."
     )
 
-    webhook_url: Url | None = Field(None, description="Where alerts are posted; default: nowhere.")
-    webhook_secret: SecretStr | None = Field(None, description="Key that signs each post, whsec_… (Standard Webhooks).")
+    webhook_url: Url | None = Field(default=None, description="Where alerts are posted; default: nowhere.")
+    webhook_secret: SecretStr | None = Field(default=None, description="Key that signs each post, whsec_… (Standard Webhooks).")
     alerts_file: AbsolutePath | None = Field(
-        None, description="JSON Lines file that gets each alert; default: data_dir/alerts.jsonl without a webhook."
+        default=None, description="JSON Lines file that gets each alert; default: data_dir/alerts.jsonl without a webhook."
     )
-    delivery_timeout_seconds: float = Field(10, gt=0, description="How long the webhook's receiver may take.")
-    delivery_retry_base_seconds: float = Field(0.5, gt=0, description="Wait before the second try; doubles each time.")
-    delivery_retry_max_seconds: float = Field(60, gt=0, description="Longest wait between two tries.")
+    delivery_timeout_seconds: float = Field(default=10, gt=0, description="How long the webhook's receiver may take.")
+    delivery_retry_base_seconds: float = Field(default=0.5, gt=0, description="Wait before the second try; doubles each time.")
+    delivery_retry_max_seconds: float = Field(default=60, gt=0, description="Longest wait between two tries.")
 
-    integrate_workers: int = Field(1, ge=1, le=64, description="How many integrate processes `up` starts.")
-    chunk_records_max: int = Field(4000, ge=1, description="Most messages of one partition in one transaction.")
-    chunk_bytes_max: int = Field(8_388_608, ge=65_536, description="Most bytes that one fetch of a partition brings.")
+    integrate_workers: int = Field(default=1, ge=1, le=64, description="How many integrate processes `up` starts.")
+    chunk_records_max: int = Field(default=4000, ge=1, description="Most messages of one partition in one transaction.")
+    chunk_bytes_max: int = Field(default=8_388_608, ge=65_536, description="Most bytes that one fetch of a partition brings.")
     message_bytes_max: int = Field(
-        MESSAGE_BYTES_MAX, ge=1024, description="Largest message that is processed; a larger one is a dead letter."
+        default=MESSAGE_BYTES_MAX, ge=1024, description="Largest message that is processed; a larger one is a dead letter."
     )
 
-    metrics_host: str = Field("127.0.0.1", description="Address on which metrics are served.")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Port of the metrics; 0: a free one.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least severe log line shown.")
-    log_format: Literal["json", "console"] = Field("json", description="Form of log lines.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address on which metrics are served.")
+    metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics; 0: a free one.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe log line shown.")
+    log_format: Literal["json", "console"] = Field(default="json", description="Form of log lines.")
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -122,9 +122,9 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment, then what `load_settings` read from the file; no .env and no secrets folder behind one's back."""
+        """Arguments, then the environment; no .env file and no secrets folder behind one's back."""
         del settings_cls, dotenv_settings, file_secret_settings
-        return env_settings, init_settings
+        return init_settings, env_settings
 
     @property
     def state_url(self) -> str:
@@ -200,7 +200,9 @@ def environment_of(settings: Settings) -> dict[str, str]:
 def load_settings() -> Settings:
     """Read file and environment. Raises SettingsError."""
     path = config_path()
+    variables = {name.upper() for name, value in os.environ.items() if value}
     values = _read_file(path) if path is not None else {}
+    values = {name: value for name, value in values.items() if f"{ENV_PREFIX}{name.upper()}" not in variables}
     try:
         return Settings(**values)
     except ValidationError as error:

@@ -1,0 +1,68 @@
+"""The PostgreSQL that the platform brings: it starts, also for root, and keeps its data over stop and kill."""
+
+import signal
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+import pytest
+
+from saphan_infra.availability import DatabaseServerUnavailable
+from saphan_infra.data_dir import local_database_url
+from saphan_infra.local_postgres import LocalPostgres
+
+pytestmark = pytest.mark.postgres
+
+
+def _rows(url: str, statement: LiteralString) -> list[tuple[Any, ...]]:
+    with psycopg.connect(url.replace("+psycopg", "")) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def test_data_stays_over_stop_and_kill(postgres_server: LocalPostgres) -> None:
+    url = postgres_server.create_database("kept")
+    _rows(url, "CREATE TABLE kept (n int)")
+    _rows(url, "INSERT INTO kept VALUES (1)")
+    postgres_server.stop()
+    assert postgres_server.process is None
+    postgres_server.start()
+    process = postgres_server.process
+    assert process is not None
+    process.send(signal.SIGKILL)
+    postgres_server.start()
+    assert postgres_server.url("kept") == url
+    assert _rows(url, "SELECT n FROM kept") == [(1,)]
+    assert postgres_server.create_database("kept") == url
+    postgres_server.drop_database("kept")
+
+
+def test_a_second_start_adopts_the_one_that_runs(postgres_server: LocalPostgres) -> None:
+    before = postgres_server.process
+    postgres_server.start()
+    assert postgres_server.process == before
+
+
+def test_strangers_without_the_password_are_refused(postgres_server: LocalPostgres) -> None:
+    host = postgres_server.url().rpartition("@")[2]
+    with pytest.raises(psycopg.OperationalError):
+        psycopg.connect(f"postgresql://saphan:guess@{host}")
+
+
+def test_text_is_utf8_and_sorts_the_same_everywhere(postgres_url: str) -> None:
+    (row,) = _rows(
+        postgres_url,
+        "SELECT pg_encoding_to_char(encoding), datcollate FROM pg_database WHERE datname = current_database()",
+    )
+    assert row == ("UTF8", "C")
+
+
+def test_the_data_directory_tells_its_address(postgres_server: LocalPostgres) -> None:
+    directory = postgres_server.log_path.parent
+    assert local_database_url(directory) == postgres_server.url()
+
+
+def test_before_the_first_start_there_is_no_address(tmp_path: Path) -> None:
+    assert local_database_url(tmp_path) is None
+    with pytest.raises(DatabaseServerUnavailable, match="saphan up --postgres"):
+        LocalPostgres(tmp_path, tmp_path).url()

@@ -1,0 +1,79 @@
+"""Metrics: every one has a help text, ages grow by themselves, labels name no one, and the server lets go of its port."""
+
+import re
+import urllib.request
+
+import pytest
+
+from saphan_infra import metrics
+from saphan_infra.clock import now_ms
+from saphan_infra.metrics import Workforce
+from saphan_infra.owned_process import port_is_free, wait_until
+
+ALLOWED_LABELS = {
+    "feed", "app", "topic", "partition", "stage", "reason", "state", "group", "denominator", "sink", "outcome", "le",
+}  # fmt: skip
+
+
+def _page(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        return str(answer.read().decode())
+
+
+def _value(page: str, series: str) -> float:
+    (line,) = (line for line in page.splitlines() if line.startswith(series + " "))
+    return float(line.rpartition(" ")[2])
+
+
+def test_the_page_shows_what_was_measured_and_closing_frees_the_port() -> None:
+    metrics.set_alerts({"due": 3})
+    metrics.set_workers(Workforce(known=400, employed=300, eligible=200, enrolled=100, eligible_enrolled=80))
+    metrics.set_lag("link", {("doe.employments.v1", 1): 17})
+    server = metrics.serve()
+    try:
+        page = _page(server.port)
+    finally:
+        server.close()
+    assert _value(page, 'saphan_alerts{state="due"}') == 3
+    assert _value(page, 'saphan_alerts{state="overdue"}') == 0
+    assert _value(page, 'saphan_coverage_ratio{denominator="registered"}') == 0.25
+    assert _value(page, 'saphan_coverage_ratio{denominator="eligible"}') == 0.4
+    assert _value(page, 'saphan_lag_messages{app="link",partition="1",topic="doe.employments.v1"}') == 17
+    assert wait_until(lambda: port_is_free(server.port), 10)
+
+
+def test_a_silent_feed_looks_old_and_an_older_event_does_not_make_it_older() -> None:
+    moment = now_ms() - 60_000
+    metrics.saw_event("feed.a", moment)
+    metrics.saw_event("feed.a", moment - 1_000_000)
+    metrics.saw_heartbeat("feed.a", moment)
+    for gauge in ("saphan_feed_newest_event_age_seconds", "saphan_feed_heartbeat_age_seconds"):
+        age = metrics.REGISTRY.get_sample_value(gauge, {"feed": "feed.a"})
+        assert age is not None
+        assert 60 <= age < 1000
+
+
+def test_a_share_of_nobody_is_not_a_number() -> None:
+    metrics.set_workers(Workforce(0, 0, 0, 0, 0))
+    share = metrics.REGISTRY.get_sample_value("saphan_coverage_ratio", {"denominator": "eligible"})
+    assert share is not None
+    assert share != share  # noqa: PLR0124 - only NaN differs from itself
+
+
+def test_a_taken_port_is_refused() -> None:
+    server = metrics.serve()
+    try:
+        with pytest.raises(OSError, match="in use"):
+            metrics.serve("127.0.0.1", server.port)
+    finally:
+        server.close()
+
+
+def test_every_metric_is_ours_has_help_and_labels_that_name_no_one() -> None:
+    for family in metrics.REGISTRY.collect():
+        assert re.match(r"(saphan|process|python)_", family.name)
+        assert family.documentation
+        labels = {label for sample in family.samples for label in sample.labels}
+        if family.name.startswith("saphan_"):
+            assert family.documentation.endswith(".")
+            assert labels <= ALLOWED_LABELS
