@@ -42,7 +42,9 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 class Settings(BaseSettings):
     """Everything that can be set. Each field's environment variable is its name in capitals after ``SAPHAN_``."""
 
-    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, extra="forbid", frozen=True, validate_default=True, env_ignore_empty=True
+    )
 
     data_dir: AbsolutePath = Field(
         default=Path(".saphan"), description="Where the local broker, database, logs and state live."
@@ -71,40 +73,58 @@ class Settings(BaseSettings):
     kafka_ssl_keyfile: AbsolutePath | None = Field(default=None, description="The key (PEM) of that certificate.")
     kafka_ssl_keypassword: SecretStr | None = Field(default=None, description="Password of that key.")
     kafka_ssl_check_hostname: bool = Field(
-       default= default=True, description="Refuse a broker whose certificate names another host."
+        default=True, description="Refuse a broker whose certificate names another host."
     )
-    replication_factor: int = Field(default=1, ge=1, le=32767, description="Copies of each partition when topics are created.")
-    kafka_heap_mb: int = Field(default=512, ge=256, le=65536, description="Memory of the local broker's Java heap, MiB.")
+    replication_factor: int = Field(
+        default=1, ge=1, le=32767, description="Copies of each partition when topics are created."
+    )
+    kafka_heap_mb: int = Field(
+        default=512, ge=256, le=65536, description="Memory of the local broker's Java heap, MiB."
+    )
 
     database_url: str | None = Field(
         default=None,
         pattern=r"^postgresql\+psycopg://",
         description="PostgreSQL, postgresql+psycopg://user:password@host/name; default: what data_dir holds, else SQLite there.",
     )
-    schema_registry_url: Url | None = Field(default=None, description="A Confluent-compatible schema registry; default: none.")
+    schema_registry_url: Url | None = Field(
+        default=None, description="A Confluent-compatible schema registry; default: none."
+    )
     pseudonym_key: SecretStr = Field(
-        default=SecretStr(DEVELOPMENT_PSEUDONYM_KEY), description="Key of the hashes that stand for people in topics and logs."
+        default=SecretStr(DEVELOPMENT_PSEUDONYM_KEY),
+        description="Key of the hashes that stand for people in topics and logs.",
     )
 
     webhook_url: Url | None = Field(default=None, description="Where alerts are posted; default: nowhere.")
-    webhook_secret: SecretStr | None = Field(default=None, description="Key that signs each post, whsec_… (Standard Webhooks).")
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Key that signs each post, whsec_… (Standard Webhooks)."
+    )
     alerts_file: AbsolutePath | None = Field(
-        default=None, description="JSON Lines file that gets each alert; default: data_dir/alerts.jsonl without a webhook."
+        default=None,
+        description="JSON Lines file that gets each alert; default: data_dir/alerts.jsonl without a webhook.",
     )
     delivery_timeout_seconds: float = Field(default=10, gt=0, description="How long the webhook's receiver may take.")
-    delivery_retry_base_seconds: float = Field(default=0.5, gt=0, description="Wait before the second try; doubles each time.")
+    delivery_retry_base_seconds: float = Field(
+        default=0.5, gt=0, description="Wait before the second try; doubles each time."
+    )
     delivery_retry_max_seconds: float = Field(default=60, gt=0, description="Longest wait between two tries.")
 
     integrate_workers: int = Field(default=1, ge=1, le=64, description="How many integrate processes `up` starts.")
     chunk_records_max: int = Field(default=4000, ge=1, description="Most messages of one partition in one transaction.")
-    chunk_bytes_max: int = Field(default=8_388_608, ge=65_536, description="Most bytes that one fetch of a partition brings.")
+    chunk_bytes_max: int = Field(
+        default=8_388_608, ge=65_536, description="Most bytes that one fetch of a partition brings."
+    )
     message_bytes_max: int = Field(
-        default=MESSAGE_BYTES_MAX, ge=1024, description="Largest message that is processed; a larger one is a dead letter."
+        default=MESSAGE_BYTES_MAX,
+        ge=1024,
+        description="Largest message that is processed; a larger one is a dead letter.",
     )
 
     metrics_host: str = Field(default="127.0.0.1", description="Address on which metrics are served.")
     metrics_port: int = Field(default=0, ge=0, le=65535, description="Port of the metrics; 0: a free one.")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="Least severe log line shown.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="Least severe log line shown."
+    )
     log_format: Literal["json", "console"] = Field(default="json", description="Form of log lines.")
 
     @model_validator(mode="after")

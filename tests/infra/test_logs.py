@@ -46,7 +46,7 @@ def test_a_number_is_hidden_wherever_it_stands(lines: io.StringIO, number: str) 
     log = logs.get_logger("saphan.test")
     structlog.contextvars.bind_contextvars(subject=number)
     log.info(
-        f"seen {number}", plain=number, within=f"<{number}>", nested={"a": [number, {number: number}]}, at=(number,)
+        "seen " + number, plain=number, within=f"<{number}>", nested={"a": [number, {number: number}]}, at=(number,)
     )
     log.bind(bound=number).warning("bound")
     logging.getLogger("faust.app").warning("library says %s", number)
