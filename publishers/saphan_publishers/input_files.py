@@ -103,7 +103,7 @@ def open_input(path: str) -> Iterator[InputFile]:
 
 @contextmanager
 def _unpacked(raw: BinaryIO) -> Iterator[io.BufferedReader]:
-    plain = cast(io.BufferedReader, raw)
+    plain = raw if isinstance(raw, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, raw), _BUFFER_BYTES)
     if plain.peek(2)[:2] == b"\x1f\x8b":
         with gzip.GzipFile(fileobj=plain) as unpacked:
             yield io.BufferedReader(cast(io.RawIOBase, unpacked), _BUFFER_BYTES)

@@ -20,10 +20,15 @@ from saphan_schemas.topics import TOPICS
 KEY = "a key for these tests only"
 
 
+class TopicAuthorizationFailedError(Exception):
+    """As aiokafka names it."""
+
+
 class MemoryBroker:
     """Keeps messages by topic. ``failures`` many sends, and ``absences`` many questions, fail first."""
 
-    def __init__(self, failures: int = 0, absences: int = 0) -> None:
+    def __init__(self, failures: int = 0, absences: int = 0, *, refuses: bool = False) -> None:
+        self.refuses = refuses
         self.topics: dict[str, list[Message]] = {}
         self.failures = failures
         self.absences = absences
@@ -41,6 +46,8 @@ class MemoryBroker:
     async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:
         assert partition_count == TOPICS[topic].partitions
         await asyncio.sleep(0)
+        if self.refuses:
+            raise SendFailed(f"{topic}: the broker did not acknowledge") from TopicAuthorizationFailedError()
         if self.failures:
             self.failures -= 1
             raise SendFailed(f"{topic}: the broker did not acknowledge")

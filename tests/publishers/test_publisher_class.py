@@ -1,0 +1,108 @@
+"""The class by which an agency's own program publishes."""
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from saphan_infra.availability import BrokerUnavailable
+from saphan_publishers.publisher import InvalidRecord, Publisher
+from saphan_schemas.identifiers import check_digit
+from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS
+from saphan_schemas.values import date_to_days, parse_time_ms
+
+PINK_CARD = "001712345678" + check_digit("001712345678")
+
+
+def hire(**changes: Any) -> dict[str, Any]:
+    record = {
+        "record_id": "E-1",
+        "version": 1,
+        "changed_at": datetime(2026, 11, 23, 2, 30, tzinfo=UTC),
+        "non_thai_id": PINK_CARD,
+        "employer_id": "D-5512",
+        "start_date": date(2026, 11, 1),
+    }
+    return {**record, **changes}
+
+
+def test_what_was_published_is_acknowledged_when_the_block_ends(broker: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS) as publisher:
+        assert publisher.publish(hire()) == []
+        assert publisher.publish(hire(record_id="E-2", start_date="2026-11-02")) == []
+        assert EMPLOYMENTS not in broker.topics
+    first, second = broker.records(EMPLOYMENTS)
+    assert first["changed_at"] == parse_time_ms("2026-11-23T02:30:00Z")
+    assert [row["start_date"] for row in (first, second)] == [date_to_days(date(2026, 11, day)) for day in (1, 2)]
+
+
+def test_a_full_batch_leaves_by_itself(broker: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS, batch_records_max=2) as publisher:
+        for number in range(5):
+            publisher.publish(hire(record_id=f"E-{number}"))
+        assert broker.sizes == [2, 2]
+    assert broker.sizes == [2, 2, 1]
+
+
+def test_an_invalid_record_is_refused_with_every_problem_and_no_value_in_the_text(broker: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS) as publisher, pytest.raises(InvalidRecord) as refused:
+        publisher.publish(hire(non_thai_id="0715550123453", start_date="2569-11-01", sector="โรงงาน"))
+    assert {problem.field for problem in refused.value.problems} >= {"start_date", "sector"}
+    assert "2569" not in str(refused.value)
+    assert "buddhist_era" in str(refused.value)
+    assert broker.topics == {}
+
+
+def test_a_warning_is_returned_and_the_record_published(broker: Any) -> None:
+    wrong = PINK_CARD[:12] + str((int(PINK_CARD[12]) + 1) % 10)
+    with Publisher(broker, EMPLOYMENTS) as publisher:
+        assert [problem.severity for problem in publisher.publish(hire(non_thai_id=wrong))] == ["warning"]
+    assert len(broker.records(EMPLOYMENTS)) == 1
+
+
+def test_a_heartbeat_follows_all_records(broker: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS) as publisher:
+        publisher.publish(hire())
+        publisher.heartbeat(datetime(2026, 11, 23, tzinfo=UTC))
+        publisher.heartbeat("2026-11-24T00:00:00+07:00")
+    first, second = broker.records(HEARTBEATS)
+    assert sum(row["offset"] for row in first["end_offsets"]) == 1
+    assert second["complete_until"] == parse_time_ms("2026-11-23T17:00:00Z")
+
+
+@pytest.mark.parametrize("moment", [datetime(2026, 11, 23), "2026-11-23"])  # noqa: DTZ001 - that is what is refused
+def test_a_heartbeat_without_a_time_zone_is_refused(broker: Any, moment: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS) as publisher, pytest.raises(ValueError, match="complete_until"):
+        publisher.heartbeat(moment)
+
+
+def test_what_kafka_did_not_take_goes_with_the_next_call(new_broker: Any) -> None:
+    broker = new_broker(failures=1)
+    with Publisher(broker, EMPLOYMENTS, wait_seconds_max=0) as publisher:
+        publisher.publish(hire())
+        with pytest.raises(BrokerUnavailable):
+            publisher.flush()
+        publisher.publish(hire(record_id="E-2"))
+        publisher.flush()
+    assert [row["record_id"] for row in broker.records(EMPLOYMENTS)] == ["E-1", "E-2"]
+
+
+def test_records_that_were_taken_are_sent_also_when_the_block_ends_by_an_error(broker: Any) -> None:
+    def work() -> None:
+        with Publisher(broker, EMPLOYMENTS) as publisher:
+            publisher.publish(hire())
+            raise LookupError("the agency's own")
+
+    with pytest.raises(LookupError):
+        work()
+    assert len(broker.records(EMPLOYMENTS)) == 1
+
+
+def test_an_unknown_feed_is_refused_at_once(broker: Any) -> None:
+    with pytest.raises(ValueError, match=r"doe\.employments\.v1"):
+        Publisher(broker, "doe.employment.v1")
+
+
+def test_a_broker_that_is_away_is_told_at_once(new_broker: Any) -> None:
+    with pytest.raises(BrokerUnavailable), Publisher(new_broker(absences=1), EMPLOYMENTS, wait_seconds_max=0):
+        raise AssertionError
