@@ -1,6 +1,7 @@
 """Which commands there are; each is a module under saphan_cli.commands that registers itself here."""
 
 from importlib import import_module
+from importlib.util import find_spec
 
 import typer
 
@@ -31,10 +32,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Saphan: live, integrated records of migrant workers' social protection, and alerts to the SSO.",
 )
-from importlib.util import find_spec
-
 for _name in COMMANDS:
-    if find_spec(f"saphan_cli.commands.{_name}"): import_module(f"saphan_cli.commands.{_name}").register(app)
+    if find_spec(f"saphan_cli.commands.{_name}"):
+        import_module(f"saphan_cli.commands.{_name}").register(app)
 
 
 def main() -> None:

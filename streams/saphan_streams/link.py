@@ -151,8 +151,8 @@ class LinkProcessor:
         if not waiting:
             return []
         next_offsets: dict[str, dict[int, int]] = {}
-        for (topic, partition), row in self._claims.items():
-            next_offsets.setdefault(topic, {})[partition] = row.next_offset
+        for (topic, partition), held in self._claims.items():
+            next_offsets.setdefault(topic, {})[partition] = held.next_offset
         next_offsets.setdefault(moved.topic, {})[moved.partition] = moved.next_offset
         newest: dict[str, PendingHeartbeat] = {}
         for row in waiting:

@@ -6,12 +6,12 @@ the broker only what was acknowledged, in order.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import faust
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
-from mode import Service
+from mode import Service, ServiceT
 
 
 class Chunk(NamedTuple):
@@ -34,7 +34,7 @@ class Positions(Protocol):
         """The next offset of each assigned partition, given its first and its end offset in the log."""
 
 
-class ChunkSchema(faust.Schema):
+class ChunkSchema(faust.Schema[Any, Any]):
     """Hands a message on as it came: the chunk is already what the agent wants."""
 
     def loads_key(self, app: Any, message: Message, **_: Any) -> Any:
@@ -60,10 +60,12 @@ def cut(records: Sequence[Any], records_max: int, bytes_max: int) -> Iterator[Se
 class ChunkConsumer(driver.Consumer):
     """Faust's aiokafka consumer with one event a chunk and positions of the application's own."""
 
-    async def _drain_messages(self, fetcher: Service) -> None:
+    app: Any  # saphan_streams.app.ChunkApp, which imports this module
+
+    async def _drain_messages(self, fetcher: ServiceT) -> None:
         app = self.app
         records_max, bytes_max = app.chunk_records_max, app.chunk_bytes_max
-        while not (self._stopped.is_set() or fetcher._stopped.is_set()):
+        while not (self.should_stop or cast(Service, fetcher).should_stop):
             await self.sleep(0)
             try:
                 records, _ = await self._wait_next_records(1.0)
@@ -101,7 +103,7 @@ class ChunkConsumer(driver.Consumer):
             last.timestamp_type,
             None,
             None,
-            Chunk(tp.topic, tp.partition, piece),
+            cast(Any, Chunk(tp.topic, tp.partition, piece)),  # ChunkSchema hands it on as it is
             None,
             None,
             None,
@@ -127,7 +129,7 @@ class ChunkConsumer(driver.Consumer):
         first = await self.earliest_offsets(*assigned)
         ends = await self.highwaters(*assigned)
         bounds = {TP(tp.topic, tp.partition): (first[tp], ends[tp]) for tp in assigned}
-        positions = await self.app.positions.resume(bounds)
+        positions: Mapping[TP, int] = await self.app.positions.resume(bounds)
         await self.seek_wait(positions)
         return positions
 

@@ -20,7 +20,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("doctor")
     def doctor(
-        as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON on standard output.")] = False,  # noqa: FBT002
+        as_json: Annotated[bool, typer.Option("--json", help="Findings as JSON on standard output.")] = False,
     ) -> None:
         """Look at this machine, Kafka, topics, database, schemas and processes; say what is wrong and what to do.
 

@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add ``publish``."""
 
     @app.command("publish")
-    def publish(  # noqa: PLR0913 - one parameter an option is how typer reads a command line
+    def publish(
         *,
         feed: Annotated[str | None, typer.Argument(help=_FEED_HELP)] = None,
         files: Annotated[list[str] | None, typer.Argument(help=_FILES_HELP)] = None,
@@ -47,7 +47,7 @@ def register(app: typer.Typer) -> None:
         Exit codes: 0 all rows published; 1 a file could not be read (to its end); 2 wrong usage, mapping or settings;
         3 Kafka could not be reached; 4 some rows were rejected. Publishing again what was published changes nothing.
         """
-        from saphan_cli.publish_files import Request, publish_files  # noqa: PLC0415 - heavy; --help stays fast
+        from saphan_cli.publish_files import Request, publish_files
 
         request = Request(
             feed=feed,

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     app.command("simulate")(simulate)
 
 
-def simulate(  # noqa: PLR0913 - one argument per option
+def simulate(
     *,
     out: Annotated[Path, typer.Option(help="Directory for the files; made when it does not exist.")],
     workers: Annotated[
@@ -35,9 +35,9 @@ def simulate(  # noqa: PLR0913 - one argument per option
     The files are <topic>.jsonl for each feed, truth.jsonl, expected-alerts.jsonl and report.json, which lists every
     parameter with its source or as an assumption. Exit code 1: the files could not be written; 2: wrong usage.
     """
-    from saphan_simulation.parameters import ParameterError, load_parameters  # noqa: PLC0415 - heavy; --help stays fast
-    from saphan_simulation.world import DEFAULT_START, World, WorldError  # noqa: PLC0415 - as above
-    from saphan_simulation.writing import OutputError, write_world  # noqa: PLC0415 - as above
+    from saphan_simulation.parameters import ParameterError, load_parameters
+    from saphan_simulation.world import DEFAULT_START, World, WorldError
+    from saphan_simulation.writing import OutputError, write_world
 
     try:
         parameters = load_parameters(params)
@@ -59,7 +59,7 @@ def simulate(  # noqa: PLR0913 - one argument per option
 
 
 def _day(text: str) -> date:
-    from saphan_schemas.values import parse_date  # noqa: PLC0415 - as above
+    from saphan_schemas.values import parse_date
 
     try:
         return parse_date(text)

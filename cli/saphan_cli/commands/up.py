@@ -28,9 +28,9 @@ def register(app: typer.Typer) -> None:
 
     @app.command("up")
     def up(
-        postgres: Annotated[bool, typer.Option("--postgres", help=_POSTGRES_HELP)] = False,  # noqa: FBT002
-        foreground: Annotated[bool, typer.Option("--foreground", help=_FOREGROUND_HELP)] = False,  # noqa: FBT002
-        as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,  # noqa: FBT002
+        postgres: Annotated[bool, typer.Option("--postgres", help=_POSTGRES_HELP)] = False,
+        foreground: Annotated[bool, typer.Option("--foreground", help=_FOREGROUND_HELP)] = False,
+        as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
     ) -> None:
         """Start broker, database and the platform's processes; they stay up until `down`.
 
@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 
     @app.command("down")
     def down(
-        as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,  # noqa: FBT002
+        as_json: Annotated[bool, typer.Option("--json", help=_JSON_HELP)] = False,
     ) -> None:
         """End what `up` or `demo` started for this data directory, nothing else. Data stays.
 

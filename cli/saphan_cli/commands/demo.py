@@ -1,0 +1,172 @@
+"""How the whole platform is shown at work on one machine: broker, processes, a simulated province, a live picture."""
+
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from saphan_cli import exits
+
+if TYPE_CHECKING:
+    from saphan_cli.demo_stream import DemoStream
+    from saphan_cli.demo_view import Snapshot
+    from saphan_infra.settings import Settings
+
+_SEED = 20_261_123
+_MONTHS = 24
+_CATCH_UP_SECONDS = 60
+_LOOK_SECONDS = 0.5
+
+_FRESH = "Delete the platform's state, messages and logs of this data directory first."
+_EXIT_AFTER = "Stop by itself so many seconds after everything runs."
+_JSON = "Print a summary as JSON on standard output at the end; no picture."
+
+
+def register(app: typer.Typer) -> None:
+    """Add ``demo``."""
+
+    @app.command("demo")
+    def demo(
+        fresh: Annotated[bool, typer.Option("--fresh", help=_FRESH)] = False,
+        exit_after: Annotated[
+            float | None, typer.Option("--exit-after", metavar="SECONDS", help=_EXIT_AFTER, min=0)
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
+        workers: Annotated[int, typer.Option(help="Workers of a new province.", min=1, max=100_000)] = 1_000,
+        speed: Annotated[float, typer.Option(help="Simulated days per second.", min=0.01, max=1_000)] = 2.0,
+    ) -> None:
+        """Start everything and simulate a small province whose agencies stream changes; Ctrl-C stops everything.
+
+        A second run goes on where the first one was. Exit codes: 0 stopped as asked, with no lag; 1 something failed
+        or lag was left; 2 wrong settings; 3 a service could not be reached.
+        """
+        with exits.told():
+            _demo(fresh=fresh, exit_after=exit_after, as_json=as_json, workers=workers, speed=speed)
+
+
+def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int, speed: float) -> None:
+    from saphan_cli.demo_stream import DemoStream, Province
+    from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data
+    from saphan_infra.settings import load_settings
+
+    settings = load_settings()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    platform = Platform(settings, report=_tell)
+    try:
+        if fresh:
+            clear_data(settings)
+            (settings.data_dir / "demo.json").unlink(missing_ok=True)
+        platform.start(stop=stop)
+    except (PlatformRunning, RoleFailed) as error:
+        exits.stop(str(error), exits.FAILED)
+    try:
+        stream = DemoStream(settings, Province(_SEED, workers, _MONTHS), speed)
+        _tell(f"Everything runs; a province of {stream.province.workers:,} workers begins to report.")
+        stream.start()
+        try:
+            last = _watch(settings, stream, stop, exit_after, picture=not as_json and sys.stdout.isatty())
+            stream.pause()
+            last = _caught_up(settings, stream) or last
+        finally:
+            stream.stop()
+    finally:
+        platform.stop()
+        _tell("Everything is stopped.")
+    if stream.failure is not None:
+        exits.stop(f"The simulation ended early: {stream.failure}", exits.FAILED)
+    _finish(last, as_json=as_json)
+
+
+def _watch(
+    settings: "Settings", stream: "DemoStream", stop: threading.Event, exit_after: float | None, *, picture: bool
+) -> "Snapshot | None":
+    """Show the platform until it is to stop; the last look."""
+    from saphan_cli.demo_view import render
+    from saphan_infra.clock import monotonic_seconds
+
+    title = f"Saphan: a simulated province of {stream.province.workers:,} workers"
+    ends_at = None if exit_after is None else monotonic_seconds() + exit_after
+    last: Snapshot | None = None
+    with _screen(shown=picture) as show, _looking(settings) as look:
+        while not stop.is_set() and stream.failure is None:
+            if ends_at is not None and monotonic_seconds() >= ends_at:
+                break
+            last = look(stream) or last
+            if last is not None:
+                show(render(last, stream.progress.day_ms, title))
+            stop.wait(_LOOK_SECONDS)
+    return last
+
+
+def _caught_up(settings: "Settings", stream: "DemoStream") -> "Snapshot | None":
+    """Wait a while until nothing is left to process; the last look."""
+    from saphan_infra.clock import monotonic_seconds, wait_seconds
+
+    ends_at = monotonic_seconds() + _CATCH_UP_SECONDS
+    last: Snapshot | None = None
+    calm = 0
+    with _looking(settings) as look:
+        while monotonic_seconds() < ends_at:
+            last = look(stream) or last
+            # link may just have written what integrate has yet to see: two calm looks, not one.
+            calm = calm + 1 if last is not None and not any(last.lag.values()) else 0
+            if calm > 1:
+                break
+            wait_seconds(_LOOK_SECONDS)
+    return last
+
+
+@contextmanager
+def _looking(settings: "Settings") -> "Iterator[Callable[[DemoStream], Snapshot | None]]":
+    from saphan_cli.demo_view import look
+    from saphan_projections.database import Database, DatabaseUnavailable
+
+    link, state = Database(settings.link_url), Database(settings.state_url)
+
+    def once(stream: "DemoStream") -> "Snapshot | None":
+        try:
+            return look(link, state, stream.end_offsets())
+        except DatabaseUnavailable:
+            return None
+
+    try:
+        yield once
+    finally:
+        link.close()
+        state.close()
+
+
+@contextmanager
+def _screen(*, shown: bool) -> Iterator[Callable[[Any], None]]:
+    if not shown:
+        yield lambda _picture: None
+        return
+    from rich.live import Live
+
+    with Live(refresh_per_second=4) as live:
+        yield live.update
+
+
+def _finish(last: "Snapshot | None", *, as_json: bool) -> None:
+    if last is None:
+        exits.stop("Nothing could be read from the database.", exits.FAILED)
+    from saphan_cli.output import print_json
+
+    summary = last.summary()
+    if as_json:
+        print_json(summary)
+    else:
+        alerts = ", ".join(f"{count:,} {state}" for state, count in summary["alerts"].items())
+        typer.echo(f"{summary['events']:,} events, {summary['workers']:,} workers; alerts: {alerts}")
+    if summary["lag"]:
+        exits.stop(f"{summary['lag']} messages were not processed before the end; `saphan up` goes on.", exits.FAILED)
+
+
+def _tell(line: str) -> None:
+    typer.echo(line, err=True)
