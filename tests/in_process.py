@@ -27,7 +27,7 @@ from saphan_streams.transport import Chunk
 NOW_MS = parse_time_ms("2026-10-01T00:00:00Z")
 #: When a change happened if a test does not say.
 CHANGED_AT = "2026-01-01T00:00:00Z"
-KEY = b"a key for tests"
+KEY = b"a key for tests only"
 
 FEED_TOPICS = (*RECORD_FEEDS, HEARTBEATS)
 

@@ -5,11 +5,12 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from saphan_cli import exits
+from saphan_infra.availability import ServiceUnavailable
 
 if TYPE_CHECKING:
     from saphan_infra.settings import Settings
@@ -63,29 +64,29 @@ def settings() -> "Settings":
 
 @contextmanager
 def opened(url: str) -> Iterator["Database"]:
-    """A database to read from. Leaves with a message when the platform has not made its tables yet."""
+    """A database to read from. Raises ServiceUnavailable when the platform has not made its tables yet."""
     from sqlalchemy.exc import OperationalError, ProgrammingError
 
     from saphan_projections.database import Database
 
-    if url.startswith("sqlite:///") and not Path(url.removeprefix("sqlite:///")).exists():
-        _stop_without_tables(f"There is no {url.removeprefix('sqlite:///')}.")
+    file = url.removeprefix("sqlite:///")
+    if file != url and not Path(file).exists():
+        raise _without_tables(f"There is no {file}.")
     database = Database(url)
     try:
         yield database
     except (OperationalError, ProgrammingError) as error:
         if not any(sign in str(error) for sign in _TABLE_IS_MISSING):
             raise
-        _stop_without_tables("The database has no tables of Saphan.")
+        raise _without_tables("The database has no tables of Saphan.") from error
     finally:
         database.close()
 
 
-def _stop_without_tables(found: str) -> NoReturn:
-    exits.stop(
+def _without_tables(found: str) -> ServiceUnavailable:
+    return ServiceUnavailable(
         f"{found} The platform has not run here yet: start it with `saphan up` or `saphan demo`, or set "
-        "SAPHAN_DATA_DIR (or SAPHAN_DATABASE_URL) to where it runs.",
-        exits.UNREACHABLE,
+        "SAPHAN_DATA_DIR (or SAPHAN_DATABASE_URL) to where it runs."
     )
 
 
