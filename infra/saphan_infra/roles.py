@@ -11,10 +11,11 @@ from saphan_infra.settings import Settings
 
 
 class Role(NamedTuple):
-    """One process: its name (unique) and the arguments of `saphan` that run it."""
+    """One process: its name (unique), the arguments of `saphan` that run it, its metrics port (0: a free one)."""
 
     name: str
     arguments: tuple[str, ...]
+    metrics_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,16 @@ def integrate_name(slot: int) -> str:
 
 
 def roles_of(settings: Settings) -> tuple[Role, ...]:
-    """The processes to start, in this order; they are stopped in the reverse order."""
-    integrators = tuple(
-        Role(integrate_name(slot), ("run", "integrate", "--slot", str(slot)))
-        for slot in range(settings.integrate_workers)
-    )
-    return (
-        Role("link", ("run", "link")),
-        *integrators,
-        Role("delivery", ("run", "delivery")),
-        Role("metrics", ("run", "metrics")),
-    )
+    """The processes to start, in this order; they are stopped in the reverse order.
+
+    With a fixed SAPHAN_METRICS_PORT the first gets that port and each next one the next port.
+    """
+    integrators = [
+        (integrate_name(slot), ("run", "integrate", "--slot", str(slot))) for slot in range(settings.integrate_workers)
+    ]
+    rows = [("link", ("run", "link")), *integrators, ("delivery", ("run", "delivery")), ("metrics", ("run", "metrics"))]
+    first = settings.metrics_port
+    return tuple(Role(name, words, first + index if first else 0) for index, (name, words) in enumerate(rows))
 
 
 def announce(data_dir: Path, role: str, metrics_port: int) -> None:

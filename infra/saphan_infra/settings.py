@@ -84,6 +84,7 @@ class Settings(BaseSettings):
 
     database_url: str | None = Field(
         default=None,
+        repr=False,
         pattern=r"^postgresql\+psycopg://",
         description="PostgreSQL, postgresql+psycopg://user:password@host/name; default: what data_dir holds, else SQLite there.",
     )

@@ -137,7 +137,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env=dict(self.environment),
+                env={**self.environment, "SAPHAN_METRICS_PORT": str(child.role.metrics_port)},
                 start_new_session=True,
             )
         child.started_at = monotonic_seconds()

@@ -45,9 +45,7 @@ def _clean(text: str) -> None:
 def test_a_number_is_hidden_wherever_it_stands(lines: io.StringIO, number: str) -> None:
     log = logs.get_logger("saphan.test")
     structlog.contextvars.bind_contextvars(subject=number)
-    log.info(
-        "seen " + number, plain=number, within=f"<{number}>", nested={"a": [number, {number: number}]}, at=(number,)
-    )
+    log.info("seen", plain=number, within=f"<{number}>", nested={"a": [number, {number: number}]}, at=(number,))
     log.bind(bound=number).warning("bound")
     logging.getLogger("faust.app").warning("library says %s", number)
     logging.getLogger("kafka.conn").error("library says %r", {"key": number})

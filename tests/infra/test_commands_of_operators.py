@@ -1,0 +1,151 @@
+"""up, down, doctor and test, as a person meets them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from saphan_cli.commands import doctor, up
+from saphan_cli.commands import test as test_command
+from saphan_infra import kafka_admin
+from saphan_infra.machine import Finding, broker_findings, machine_findings
+from saphan_infra.owned_process import free_port
+from saphan_infra.settings import Settings, unknown_variables
+from saphan_schemas.topics import TOPICS
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _own_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [*unknown_variables(), *(f"SAPHAN_{name.upper()}" for name in Settings.model_fields), "SAPHAN_CONFIG"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SAPHAN_DATA_DIR", str(tmp_path / "data"))
+
+
+@pytest.fixture
+def app() -> typer.Typer:
+    app = typer.Typer()
+    for command in (up, doctor, test_command):
+        command.register(app)
+    return app
+
+
+def _json(app: typer.Typer, *arguments: str) -> tuple[int, Any]:
+    result = runner.invoke(app, arguments)
+    return result.exit_code, json.loads(result.stdout)
+
+
+def _levels(findings: list[dict[str, str]], subject: str) -> set[str]:
+    return {row["level"] for row in findings if row["subject"] == subject}
+
+
+def test_doctor_names_what_is_missing_and_what_to_do(app: typer.Typer) -> None:
+    code, shown = _json(app, "doctor", "--json")
+    assert code == 1
+    assert shown["ok"] is False
+    findings = shown["findings"]
+    assert _levels(findings, "python") == _levels(findings, "java") == _levels(findings, "schemas") == {"ok"}
+    assert _levels(findings, "kafka") == {"wrong"}
+    assert _levels(findings, "pseudonym key") == {"warning"}
+    assert all(row["advice"] for row in findings if row["level"] in {"wrong", "warning"})
+
+
+@pytest.mark.broker
+def test_doctor_finds_a_broker_with_all_topics_well(
+    app: typer.Typer, fresh_broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAPHAN_KAFKA_BOOTSTRAP", fresh_broker)
+    monkeypatch.setenv("SAPHAN_PSEUDONYM_KEY", "a key of this test only")
+    code, shown = _json(app, "doctor", "--json")
+    assert (code, shown["ok"]) == (0, True)
+    assert _levels(shown["findings"], "topics") == _levels(shown["findings"], "pseudonym key") == {"ok"}
+
+
+@pytest.mark.broker
+def test_doctor_finds_a_missing_topic_and_too_few_brokers(fresh_broker: str) -> None:
+    kafka_admin.delete_topics(fresh_broker, ["employers.pairs.v1"])
+    try:
+        found = list(broker_findings(Settings(kafka_bootstrap=fresh_broker, replication_factor=3)))
+    finally:
+        kafka_admin.ensure_topics(fresh_broker, TOPICS.values())
+    assert Finding("topics", "wrong", "employers.pairs.v1 is missing", "`saphan up` makes it.") in found
+    assert "replication" in {row.subject for row in found if row.level == "wrong"}
+
+
+@pytest.mark.postgres
+def test_doctor_looks_into_postgresql_and_hides_its_password(
+    app: typer.Typer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAPHAN_DATABASE_URL", postgres_url)
+    _, shown = _json(app, "doctor", "--json")
+    (row,) = (row for row in shown["findings"] if row["subject"] == "database")
+    assert row["level"] == "warning"
+    assert postgres_url.split(":")[2].split("@", maxsplit=1)[0] not in json.dumps(shown)
+    away = f"postgresql+psycopg://saphan:hush@127.0.0.1:{free_port()}/saphan"
+    monkeypatch.setenv("SAPHAN_DATABASE_URL", away)
+    _, shown = _json(app, "doctor", "--json")
+    assert _levels(shown["findings"], "database") == {"wrong"}
+    assert "hush" not in json.dumps(shown)
+
+
+def test_doctor_tells_a_mistyped_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAPHAN_KAFKA_BOOTSTRP", "x:1")
+    found = [row for row in machine_findings(Settings()) if row.subject == "environment"]
+    assert [row.advice for row in found] == ["Did you mean SAPHAN_KAFKA_BOOTSTRAP?"]
+
+
+@pytest.mark.parametrize("command", ["doctor", "up", "down"])
+def test_wrong_settings_end_with_code_2(app: typer.Typer, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAPHAN_METRICS_PORT", "abc")
+    result = runner.invoke(app, [command])
+    assert result.exit_code == 2
+    assert "SAPHAN_METRICS_PORT" in result.stderr
+    assert result.stdout == ""
+
+
+def test_down_without_up_ends_nothing(app: typer.Typer) -> None:
+    assert _json(app, "down", "--json") == (0, {"ended": []})
+    assert "Nothing was running" in runner.invoke(app, ["down"]).stderr
+
+
+def _check(name: str, code: int) -> Any:
+    return test_command._Check(name, (sys.executable, "-c", f"print('{name} ran'); raise SystemExit({code})"))
+
+
+def test_every_check_runs_and_the_first_failure_is_the_exit_code(capfd: pytest.CaptureFixture[str]) -> None:
+    assert (
+        test_command._run_all([_check("style", 0), _check("types", 3), _check("imports", 0), _check("pytest", 1)]) == 3
+    )
+    shown = capfd.readouterr()
+    assert shown.out.split() == ["style", "ran", "types", "ran", "imports", "ran", "pytest", "ran"]
+    assert shown.err.splitlines()[-1] == "Failed: types, pytest."
+
+
+def test_when_all_pass_pytest_has_the_last_word(capfd: pytest.CaptureFixture[str]) -> None:
+    assert test_command._run_all([_check("style", 0), _check("pytest", 0)]) == 0
+    shown = capfd.readouterr()
+    assert shown.out.splitlines()[-1] == "pytest ran"
+    assert "Failed" not in shown.err
+
+
+def test_the_checks_are_those_of_the_contract() -> None:
+    names = [check.name for check in test_command._checks()]
+    assert names[:4] == ["ruff check", "ruff format", "mypy", "import-linter"]
+    arguments = test_command._pytest(["-k", "x"]).command
+    assert arguments[-2:] == ("-k", "x")
+
+
+def test_settings_of_the_person_do_not_reach_the_tests(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAPHAN_KAFKA_BOOTSTRAP", "production:9092")
+    script = "import os; print(sorted(name for name in os.environ if name.startswith('SAPHAN_')))"
+    monkeypatch.setenv("SAPHAN_CACHE_DIR", "/somewhere")
+    assert test_command._run_all([test_command._Check("x", (sys.executable, "-c", script))]) == 0
+    assert capfd.readouterr().out.strip() == "['SAPHAN_CACHE_DIR']"

@@ -1,0 +1,226 @@
+"""Supervised processes: they come up, come back, are ended in order and by identity, and nothing else is touched."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from saphan_infra.owned_process import OwnedProcess, read_json, wait_until
+from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data, take_down
+from saphan_infra.roles import Role, announced, log_path, roles_of
+from saphan_infra.settings import Settings, SettingsError
+from saphan_infra.supervisor import Supervisor, role_statuses, supervisor_process
+
+COMMAND = (sys.executable, str(Path(__file__).with_name("role_for_test.py")))
+DEADLINE_SECONDS = 30
+
+Starter = Callable[..., Supervisor]
+
+
+def _role(name: str, behaviour: str = "serve") -> Role:
+    return Role(name, (behaviour, name))
+
+
+def _environment(data_dir: Path) -> Mapping[str, str]:
+    return {**os.environ, "SAPHAN_DATA_DIR": str(data_dir)}
+
+
+@pytest.fixture
+def said() -> list[str]:
+    """What the supervisor reported."""
+    return []
+
+
+@pytest.fixture
+def supervise(tmp_path: Path, said: list[str]) -> Iterator[Starter]:
+    """Starts a supervisor of these roles; it is stopped at the end."""
+    started: list[Supervisor] = []
+
+    def start(*roles: Role) -> Supervisor:
+        supervisor = Supervisor(tmp_path, roles, COMMAND, _environment(tmp_path), said.append)
+        started.append(supervisor)
+        supervisor.start()
+        return supervisor
+
+    yield start
+    for supervisor in started:
+        supervisor.stop()
+
+
+def _up(supervisor: Supervisor) -> bool:
+    return wait_until(lambda: not supervisor.pending(), DEADLINE_SECONDS)
+
+
+def test_processes_come_up_and_are_stopped_in_reverse_order(tmp_path: Path, supervise: Starter) -> None:
+    roles = (_role("first"), _role("second"), _role("third"))
+    supervisor = supervise(*roles)
+    assert _up(supervisor)
+    assert [row.state for row in role_statuses(tmp_path, roles)] == ["running"] * 3
+    supervisor.stop()
+    assert (tmp_path / "order.txt").read_text().split() == ["third", "second", "first"]
+    assert [row.state for row in role_statuses(tmp_path, roles)] == ["stopped"] * 3
+    assert "first says hello" in log_path(tmp_path, "first").read_text()
+
+
+def test_a_killed_process_comes_back_and_its_neighbour_is_not_touched(
+    tmp_path: Path, supervise: Starter, said: list[str]
+) -> None:
+    roles = (_role("one"), _role("other"))
+    supervisor = supervise(*roles)
+    assert _up(supervisor)
+    before = {row.role: row.pid for row in role_statuses(tmp_path, roles)}
+    victim = announced(tmp_path, "one")
+    assert victim is not None
+    assert victim.send(signal.SIGKILL)
+    assert wait_until(lambda: announced(tmp_path, "one") not in (None, victim), DEADLINE_SECONDS)
+    after = {row.role: row for row in role_statuses(tmp_path, roles)}
+    assert after["other"].pid == before["other"]
+    assert (after["one"].restarts, after["other"].restarts) == (1, 0)
+    assert any("one: killed by signal 9" in line and str(log_path(tmp_path, "one")) in line for line in said)
+
+
+def test_a_process_that_keeps_failing_is_started_with_growing_pauses(supervise: Starter, said: list[str]) -> None:
+    supervise(_role("weak", "exit1"))
+    assert wait_until(lambda: len(said) >= 3, DEADLINE_SECONDS)
+    assert ["0.5 s" in said[0], "1 s" in said[1], "2 s" in said[2]] == [True, True, True]
+
+
+def test_a_process_that_ends_for_no_reason_comes_back_too(supervise: Starter, said: list[str]) -> None:
+    supervise(_role("polite", "exit0"))
+    assert wait_until(lambda: len(said) >= 2, DEADLINE_SECONDS)
+    assert "ended with exit code 0; starting again" in said[0]
+
+
+def test_unusable_settings_are_not_tried_again(supervise: Starter, said: list[str]) -> None:
+    supervisor = supervise(_role("mistaken", "exit2"))
+    assert wait_until(lambda: supervisor.given_up() == ["mistaken"], DEADLINE_SECONDS)
+    assert "settings cannot be used" in said[0]
+    assert "mistaken says hello" in said[0]
+
+
+def test_what_a_killed_supervisor_left_behind_is_ended_by_the_next_one(tmp_path: Path, supervise: Starter) -> None:
+    script = (
+        "import os, sys, time; from pathlib import Path; from saphan_infra.roles import Role; "
+        "from saphan_infra.supervisor import Supervisor; d = Path(sys.argv[1]); "
+        "s = Supervisor(d, (Role('left', ('serve', 'left')),), sys.argv[2:], {**os.environ, 'SAPHAN_DATA_DIR': str(d)}); "
+        "s.start(); time.sleep(600)"
+    )
+    doomed = subprocess.Popen([sys.executable, "-c", script, str(tmp_path), *COMMAND])
+    assert wait_until(lambda: announced(tmp_path, "left") is not None, DEADLINE_SECONDS)
+    orphan = announced(tmp_path, "left")
+    doomed.kill()
+    doomed.wait()
+    assert orphan is not None
+    assert orphan.alive()
+    assert supervisor_process(tmp_path) is None
+    assert _up(supervise(_role("left")))
+    assert not orphan.alive()
+    assert announced(tmp_path, "left") not in (None, orphan)
+
+
+def test_a_process_that_reused_an_id_is_never_ended(tmp_path: Path) -> None:
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "supervisor.json").write_text(
+        f'{{"pid": {stranger.pid}, "started": "0", "roles": {{"link": {{"pid": {stranger.pid}, "started": "0"}}}}}}'
+    )
+    assert take_down(Settings(data_dir=tmp_path)) == []
+    assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_fixed_metrics_ports_count_upwards() -> None:
+    ports = [role.metrics_port for role in roles_of(Settings(metrics_port=9100, integrate_workers=2))]
+    assert ports == [9100, 9101, 9102, 9103, 9104]
+    assert {role.metrics_port for role in roles_of(Settings())} == {0}
+
+
+def test_roles_are_link_integrators_and_consumers() -> None:
+    names = [role.name for role in roles_of(Settings(integrate_workers=2))]
+    assert names == ["link", "integrate-0", "integrate-1", "delivery", "metrics"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path, kafka_bootstrap: str) -> Settings:
+    """Settings of a data directory of its own with the session's broker."""
+    return Settings(data_dir=tmp_path / "data", kafka_bootstrap=kafka_bootstrap)
+
+
+@pytest.mark.broker
+def test_a_platform_starts_once_and_can_be_taken_down(settings: Settings, said: list[str]) -> None:
+    platform = Platform(settings, report=said.append, roles=[_role("link"), _role("metrics")], command=COMMAND)
+    platform.start()
+    try:
+        assert {row.state for row in platform.status()} == {"running"}
+        assert supervisor_process(settings.data_dir) == OwnedProcess.of(os.getpid())
+        with pytest.raises(PlatformRunning, match="saphan down"):
+            Platform(settings, report=said.append, roles=[_role("link")], command=COMMAND).start()
+        with pytest.raises(PlatformRunning, match="saphan down"):
+            clear_data(settings)
+        assert {row.state for row in platform.status()} == {"running"}
+    finally:
+        platform.stop()
+    assert {row.state for row in platform.status()} == {"stopped"}
+    platform.start()
+    platform.stop()
+
+
+@pytest.mark.broker
+def test_a_platform_that_does_not_come_up_says_why_and_leaves_nothing(settings: Settings, said: list[str]) -> None:
+    roles = [_role("fine"), _role("mistaken", "exit2")]
+    platform = Platform(settings, report=said.append, roles=roles, command=COMMAND)
+    with pytest.raises(RoleFailed, match="mistaken says hello"):
+        platform.start()
+    assert {row.state for row in platform.status()} == {"stopped"}
+
+
+@pytest.mark.broker
+def test_stopping_while_it_starts_is_possible(settings: Settings, said: list[str]) -> None:
+    platform = Platform(settings, report=said.append, roles=[_role("mute", "silent")], command=COMMAND)
+    stop = threading.Event()
+    stop.set()
+    platform.start(stop=stop)
+    platform.run_until(stop)
+    assert {row.state for row in platform.status()} == {"stopped"}
+
+
+@pytest.mark.broker
+def test_processes_get_every_setting_of_the_one_who_starts_them(
+    settings: Settings, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAPHAN_INTEGRATE_WORKERS", "9")
+    platform = Platform(settings, report=said.append, roles=[_role("link")], command=COMMAND)
+    platform.start()
+    try:
+        values = read_json(settings.data_dir / "run" / "supervisor.json")
+        environment = Path(f"/proc/{values['roles']['link']['pid']}/environ")
+        if environment.exists():
+            variables = dict(row.split("=", 1) for row in environment.read_text().split("\0") if "=" in row)
+            assert variables["SAPHAN_KAFKA_BOOTSTRAP"] == settings.kafka_bootstrap
+            assert "SAPHAN_INTEGRATE_WORKERS" not in variables  # set here after the settings were read
+            assert Path(variables["SAPHAN_CONFIG"]).read_text().startswith("#")
+    finally:
+        platform.stop()
+
+
+def test_starting_over_deletes_what_the_platform_keeps_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("kafka", "faust", "run", "logs", "cache", "reports", "mine"):
+        (tmp_path / name).mkdir()
+    for name in ("state.db", "state.db-wal", "link.db", "metrics.db", "delivery-webhook.db", "mine.db", "saphan.toml"):
+        (tmp_path / name).touch()
+    clear_data(Settings(data_dir=tmp_path))
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == ["cache", "mine", "mine.db", "reports", "saphan.toml"]
+
+
+def test_a_data_directory_keeps_its_kind_of_database(tmp_path: Path) -> None:
+    (tmp_path / "state.db").touch()
+    platform = Platform(Settings(data_dir=tmp_path, kafka_bootstrap="127.0.0.1:1"), roles=[], command=COMMAND)
+    with pytest.raises(SettingsError, match="already keeps its state in SQLite"):
+        platform.start(postgres=True)
