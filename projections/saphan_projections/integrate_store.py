@@ -126,9 +126,7 @@ def _by_key(row: tuple[tuple[int, int], Member | None]) -> tuple[int, int]:
     return row[0]
 
 
-def _write_employments(
-    transaction: Transaction, partition: int, rows: dict[tuple[int, int], Member | None]
-) -> None:
+def _write_employments(transaction: Transaction, partition: int, rows: dict[tuple[int, int], Member | None]) -> None:
     gone, kept = _split(rows)
     transaction.delete(EmploymentRow, gone)
     transaction.upsert(
@@ -200,9 +198,7 @@ def _pair_row(partition: int, stored: StoredPair) -> tuple[Any, ...]:
 
 def _write_alerts(transaction: Transaction, partition: int, effects: IntegrateEffects) -> None:
     # One alert may be looked at once a worker and chunk, and workers of one chunk share no employment but by moving.
-    transaction.execute_many(
-        "DELETE FROM alert WHERE alert_id = ? AND worker_no = ?", sorted(effects.alerts_moved)
-    )
+    transaction.execute_many("DELETE FROM alert WHERE alert_id = ? AND worker_no = ?", sorted(effects.alerts_moved))
     newest: dict[str, AlertChange] = {}
     for change in effects.alerts:
         if change.alert_id not in newest or change.sequence > newest[change.alert_id].sequence:

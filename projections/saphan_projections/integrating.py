@@ -291,14 +291,18 @@ class Integrator:
         )
 
     def _decide_alerts(self, state: WorkerState, opaque: str, sequence: int, caused_at: int) -> None:
-        jobs = {number: job for number, job in employments(state).items() if job.start_day is not None and job.employer_id}
+        jobs = {
+            number: job for number, job in employments(state).items() if job.start_day is not None and job.employer_id
+        }
         if not jobs and not state.alerts:
             return
         cover = insurances(state)
         complete_until = self._watermarks.get(INSURED_PERSONS)
         for record_no, job in jobs.items():
             decision = decide(job, cover, self._by_account, complete_until, self._law)
-            self._note(state, opaque, record_no, job.reference.record_id, job.employer_id, decision, sequence, caused_at)
+            self._note(
+                state, opaque, record_no, job.reference.record_id, job.employer_id, decision, sequence, caused_at
+            )
         for record_no in [number for number in state.alerts if number not in jobs]:
             self._withdraw_deleted(state, opaque, record_no, sequence, caused_at)
 
@@ -341,9 +345,7 @@ class Integrator:
             )
         )
 
-    def _withdraw_deleted(
-        self, state: WorkerState, opaque: str, record_no: int, sequence: int, caused_at: int
-    ) -> None:
+    def _withdraw_deleted(self, state: WorkerState, opaque: str, record_no: int, sequence: int, caused_at: int) -> None:
         known = state.alerts.pop(record_no)
         _, due_day, since_day, *_ = known.told
         self._effects.alerts_deleted.append(

@@ -19,7 +19,7 @@ class ChunkApp(faust.App):
     chunk_bytes_max: int
 
 
-def create_app(
+def create_app(  # noqa: PLR0913 - what an application is made of
     name: str,
     *,
     bootstrap: str,

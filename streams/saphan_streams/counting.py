@@ -11,7 +11,7 @@ from saphan_streams.link import LinkCounts
 
 
 def link_chunk(counts: LinkCounts) -> None:
-    """link has committed a chunk of a feed."""
+    """Link has committed a chunk of a feed."""
     CHUNK_RECORDS.labels("link").observe(counts.events)
     FEED_EVENTS.labels(counts.feed).inc(counts.events)
     FEED_STALE.labels(counts.feed).inc(counts.stale)
@@ -22,7 +22,7 @@ def link_chunk(counts: LinkCounts) -> None:
 
 
 def integrate_chunk(counts: IntegrateCounts) -> None:
-    """integrate has committed a chunk."""
+    """Integrate has committed a chunk."""
     CHUNK_RECORDS.labels("integrate").observe(counts.events)
     for state in counts.alerts_told:
         ALERT_EVENTS.labels(state).inc()

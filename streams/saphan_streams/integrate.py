@@ -148,8 +148,10 @@ def outgoing(codec: Codec, effects: IntegrateEffects, complete_until: int | None
         if change.told:
             value = encode(ENROLMENT_ALERTS, _alert(change, complete_until))
             rows.append(OutgoingMessage(ENROLMENT_ALERTS, None, change.alert_id.encode(), value))
-    for alert in _withdrawn(effects, complete_until):
-        rows.append(OutgoingMessage(ENROLMENT_ALERTS, None, alert["alert_id"].encode(), encode(ENROLMENT_ALERTS, alert)))
+    rows.extend(
+        OutgoingMessage(ENROLMENT_ALERTS, None, alert["alert_id"].encode(), encode(ENROLMENT_ALERTS, alert))
+        for alert in _withdrawn(effects, complete_until)
+    )
     return rows
 
 

@@ -180,7 +180,7 @@ class LinkProcessor:
 
 
 def outgoing(codec: Codec, messages: Sequence[LinkMessage]) -> list[OutgoingMessage]:
-    """link's messages in the wire format; a pair or a heartbeat goes to every partition."""
+    """Link's messages in the wire format; a pair or a heartbeat goes to every partition."""
     encode: Callable[[str, Any], bytes] = codec.encode
     partitions = TOPICS[WORKER_RECORDS].partitions
     fields = LinkMessage._fields

@@ -87,7 +87,9 @@ class Replay:
     def _decoded(self, message: LinkMessage) -> Mapping[str, Any] | None:
         if not message.payload:
             return None
-        return self._codec.decode("feed-heartbeats.v1" if message.kind == "heartbeat" else message.feed, message.payload)
+        return self._codec.decode(
+            "feed-heartbeats.v1" if message.kind == "heartbeat" else message.feed, message.payload
+        )
 
     def _signature_of_payload(self, feed: str, payload: bytes) -> Signature:
         return signature_of(feed, self._codec.decode(feed, payload))

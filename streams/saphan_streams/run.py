@@ -46,7 +46,13 @@ class Role:
     """One role on this machine: a Faust application around a processor."""
 
     def __init__(
-        self, name: str, topics: tuple[str, ...], processor: LinkProcessor | IntegrateProcessor, settings: Settings, slot: int, on_ready: Callable[[], None]
+        self,
+        name: str,
+        topics: tuple[str, ...],
+        processor: LinkProcessor | IntegrateProcessor,
+        settings: Settings,
+        slot: int,
+        on_ready: Callable[[], None],
     ) -> None:
         security = aiokafka_security(settings)
         faust_dir = settings.data_dir / "faust" / f"{name}-{slot}"
@@ -92,7 +98,7 @@ class Role:
                 self.relay.put_back(sent)
                 log.warning("waiting for the database", why=str(away))
             except Fenced as fenced:
-                log.error("another process is the active one, leaving", why=str(fenced))
+                log.error("another process is the active one, leaving", why=str(fenced))  # noqa: TRY400 - says all
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
