@@ -1,0 +1,71 @@
+"""That `saphan feeds` and `saphan status` show what can be read, and say what is away."""
+
+import pytest
+from commands_in_process import Saphan
+from in_process import INSURED_PERSONS, InProcessPlatform, tell_small_story
+
+from saphan_infra.kafka_client import producer
+from saphan_schemas.topics import RECORD_FEEDS, WORK_PERMITS
+
+
+@pytest.fixture
+def story(in_process_platform: InProcessPlatform) -> InProcessPlatform:
+    tell_small_story(in_process_platform)
+    in_process_platform.publish_raw(WORK_PERMITS, b"x", b"not a record")
+    in_process_platform.run()
+    return in_process_platform
+
+
+def test_feeds_show_counts_and_freshness_without_kafka(saphan: Saphan, story: InProcessPlatform) -> None:
+    ran = saphan("feeds", "--json")
+    assert ran.code == 3
+    assert "Kafka" in ran.err
+    rows = {row["feed"]: row for row in ran.json}
+    assert set(rows) == set(RECORD_FEEDS)
+    assert (rows[WORK_PERMITS]["events"], rows[WORK_PERMITS]["rejected"], rows[WORK_PERMITS]["lag"]) == (5, 1, None)
+    assert rows[INSURED_PERSONS]["complete_until"] == "2026-03-01T00:00:00Z"
+    assert rows[INSURED_PERSONS]["newest_change"] == "2026-01-01T00:00:00Z"
+    assert rows["dlpw.inspections.v1"]["newest_change"] is None
+
+
+def test_status_shows_coverage_with_both_denominators(saphan: Saphan, story: InProcessPlatform) -> None:
+    ran = saphan("status", "--json")
+    assert ran.code == 3
+    form = ran.json
+    assert (form["kafka_reachable"], form["database_reachable"], form["lag"]) == (False, True, None)
+    assert form["workers"] == {"workers": 5, "employed": 3, "enrolled": 3, "eligible": 3, "eligible_enrolled": 2}
+    assert form["coverage"] == {"of_registered": 3 / 5, "of_eligible_employed": 2 / 3}
+    assert form["alerts"] == {"due": 1, "overdue": 1, "reopened": 0, "resolved": 1, "withdrawn": 1}
+    assert form["outbox_chunks"] == {"link": 0, "integrate": 0}
+    assert {row["role"]: row["state"] for row in form["processes"]}["link"] == "stopped"
+    assert "66.7 %" in saphan("status").out
+
+
+def test_status_of_a_place_where_nothing_ran_is_told(saphan: Saphan) -> None:
+    ran = saphan("status", "--json")
+    assert ran.code == 3
+    assert "saphan up" in ran.err
+    assert ran.json["workers"] is None
+
+
+@pytest.mark.broker
+def test_lag_is_what_the_log_holds_beyond_the_positions(
+    saphan: Saphan, story: InProcessPlatform, fresh_broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAPHAN_KAFKA_BOOTSTRAP", fresh_broker)
+    # Offsets that link of this story has read, and three more.
+    read = {(topic, number): len(rows) for topic, parts in story.log.items() for number, rows in parts.items()}
+    sender = producer(fresh_broker)
+    for number in range(2):
+        for _ in range(read.get((INSURED_PERSONS, number), 0)):
+            sender.send(INSURED_PERSONS, key=b"k", value=b"v", partition=number)
+    for _ in range(3):
+        sender.send(INSURED_PERSONS, key=b"k", value=b"v", partition=1)
+    sender.flush()
+    sender.close()
+    rows = {row["feed"]: row for row in saphan("feeds", "--json").json}
+    assert rows[INSURED_PERSONS]["lag"] == 3
+    ran = saphan("status", "--json")
+    assert ran.code == 0
+    assert ran.json["lag"] == {"link": 3, "integrate": 0}
+    assert ran.json["dead_letters"] == {"looked_at": 0, "waiting": 0, "by_reason": {}}
