@@ -9,7 +9,7 @@ from typing import Any
 
 from saphan_schemas.values import logical_type
 
-_LOCK = "schemas.lock.json"
+LOCK_FILE = "schemas.lock.json"
 #: The lock file's ids are high, so that they never mean something else in a registry, which counts from 1.
 LOCK_ID_MIN = 1_971_000_001
 
@@ -72,9 +72,9 @@ class Catalogue:
 
 
 def read_lock() -> dict[str, dict[str, int]]:
-    """The lock file: topic → version → schema id."""
-    lock: dict[str, dict[str, int]] = json.loads(_resource(_LOCK))
-    return lock
+    """The ids of the lock file: topic → version → schema id."""
+    lock = json.loads(_resource(LOCK_FILE))
+    return {topic: {version: entry["id"] for version, entry in rows.items()} for topic, rows in lock.items()}
 
 
 @cache

@@ -77,7 +77,7 @@ def logical_type(avro_type: Any) -> str:
 def to_wire(kinds: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, Any]:
     """Plain JSON values to Avro numbers. ``kinds`` is a field's name to its :func:`logical_type`.
 
-    Raises ValueError for a date or time that does not parse.
+    Raises ValueError for a date, a time or hexadecimal bytes that do not parse.
     """
     return {name: _value_to_wire(kinds.get(name, ""), value) for name, value in record.items()}
 
@@ -88,11 +88,13 @@ def _value_to_wire(kind: str, value: Any) -> Any:
             return date_to_days(parse_date(value))
         if kind == "timestamp-millis":
             return parse_time_ms(value)
+        if kind == "bytes":
+            return bytes.fromhex(value)
     return value
 
 
 def from_wire(kinds: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, Any]:
-    """Avro numbers to plain JSON values: the inverse of :func:`to_wire`; bytes become hexadecimal."""
+    """Avro numbers to plain JSON values: the inverse of :func:`to_wire`; bytes become hexadecimal text."""
     return {name: _value_from_wire(kinds.get(name, ""), value) for name, value in record.items()}
 
 
