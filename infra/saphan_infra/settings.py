@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.data_dir import checkout_cache_dir, local_bootstrap, local_database_url
+from saphan_infra.setting_conflicts import conflicts
 from saphan_schemas.topics import MESSAGE_BYTES_MAX
 
 ENV_PREFIX = "SAPHAN_"
@@ -18,8 +19,6 @@ CONFIG_VARIABLE = "SAPHAN_CONFIG"
 CONFIG_FILE = Path("saphan.toml")
 #: Good for trying things out only: everybody who has the source knows it. ``saphan doctor`` warns of it.
 DEVELOPMENT_PSEUDONYM_KEY = "saphan-development-only"  # pragma: allowlist secret
-_WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
-_PSEUDONYM_KEY_LENGTH_MIN = 16
 
 
 class SettingsError(ValueError):
@@ -130,7 +129,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        for complaint in _complaints(self):
+        for complaint in conflicts(self):
             raise ValueError(complaint)
         return self
 
@@ -279,30 +278,3 @@ def _explained(error: ValidationError, path: Path | None) -> str:
         found = "a value that is not shown" if secret else repr(row["input"])
         lines.append(f"{origin}: found {found}; expected: {expected}.")
     return "\n".join(lines)
-
-
-def _complaints(settings: Settings) -> list[str]:
-    """What is wrong with settings that are each well-formed but do not fit together."""
-    found = []
-    sasl = settings.kafka_security_protocol.startswith("SASL")
-    credentials = (settings.kafka_sasl_mechanism, settings.kafka_sasl_username, settings.kafka_sasl_password)
-    if sasl and None in credentials:
-        found.append(
-            f"SAPHAN_KAFKA_SECURITY_PROTOCOL is {settings.kafka_security_protocol}: expected SAPHAN_KAFKA_SASL_MECHANISM, "
-            "SAPHAN_KAFKA_SASL_USERNAME and SAPHAN_KAFKA_SASL_PASSWORD as well. Set all three."
-        )
-    if settings.uses_local_broker and settings.kafka_security_protocol != "PLAINTEXT":
-        found.append(
-            "SAPHAN_KAFKA_SECURITY_PROTOCOL is set but SAPHAN_KAFKA_BOOTSTRAP is not: the local broker speaks PLAINTEXT. "
-            "Set the cluster's address too."
-        )
-    secret = settings.webhook_secret
-    if settings.webhook_url is not None and secret is None:
-        found.append("SAPHAN_WEBHOOK_URL is set but SAPHAN_WEBHOOK_SECRET is not: set the receiver's whsec_… secret.")
-    if secret is not None and not secret.get_secret_value().startswith(_WEBHOOK_SECRET_PREFIX):
-        found.append("SAPHAN_WEBHOOK_SECRET: expected whsec_ and then base64 (the value is not shown).")
-    if len(settings.pseudonym_key.get_secret_value()) < _PSEUDONYM_KEY_LENGTH_MIN:
-        found.append(f"SAPHAN_PSEUDONYM_KEY: expected at least {_PSEUDONYM_KEY_LENGTH_MIN} characters.")
-    if settings.delivery_retry_max_seconds < settings.delivery_retry_base_seconds:
-        found.append("SAPHAN_DELIVERY_RETRY_MAX_SECONDS is less than SAPHAN_DELIVERY_RETRY_BASE_SECONDS.")
-    return found
