@@ -110,7 +110,7 @@ class Transaction:
         table = table_of(model)
         if self._sqlite or len(rows) < _COPY_ROWS_MIN:
             marks = ", ".join("?" for _ in table.columns)
-            self.execute_many(f"{_insert(table)} VALUES ({marks}) {_on_conflict(table, newer_by)}", rows)  # noqa: S608
+            self.execute_many(f"{_insert(table)} VALUES ({marks}) {_on_conflict(table, newer_by)}", rows)
         else:
             self._merge(table, rows, newer_by)
 
@@ -135,7 +135,7 @@ class Transaction:
         )
         names = ", ".join(f'"{column.name}"' for column in table.columns)
         cursor = self._connection.connection.cursor()
-        with cursor.copy(f"COPY {staging} ({names}) FROM STDIN") as copy:  # type: ignore[attr-defined]
+        with cursor.copy(f"COPY {staging} ({names}) FROM STDIN") as copy:
             for row in rows:
                 copy.write_row(row)
         # One order for everybody: two owners who meet on a row wait for each other instead of dying.

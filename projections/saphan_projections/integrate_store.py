@@ -83,7 +83,7 @@ def read_pairs(transaction: Transaction, partition: int) -> list[StoredPair]:
 def read_watermarks(transaction: Transaction, partition: int) -> dict[str, int]:
     """Up to when this partition knows each feed to be complete, ms UTC."""
     rows = transaction.rows("SELECT feed, complete_until FROM watermark WHERE partition = ?", (partition,))
-    return {feed: complete_until for feed, complete_until in rows}
+    return {row[0]: row[1] for row in rows}
 
 
 def write_effects(transaction: Transaction, partition: int, effects: IntegrateEffects) -> None:

@@ -291,9 +291,7 @@ class Integrator:
         )
 
     def _decide_alerts(self, state: WorkerState, opaque: str, sequence: int, caused_at: int) -> None:
-        jobs = {
-            number: job for number, job in employments(state).items() if job.start_day is not None and job.employer_id
-        }
+        jobs = employments(state)
         if not jobs and not state.alerts:
             return
         cover = insurances(state)
@@ -306,7 +304,7 @@ class Integrator:
         for record_no in [number for number in state.alerts if number not in jobs]:
             self._withdraw_deleted(state, opaque, record_no, sequence, caused_at)
 
-    def _note(  # noqa: PLR0913 - the parts of one alert row
+    def _note(  # noqa: PLR0913, PLR0917 - the parts of one alert row
         self,
         state: WorkerState,
         opaque: str,

@@ -200,7 +200,7 @@ def as_feed_record(heartbeat: PendingHeartbeat) -> FeedRecord:
         0,
         heartbeat.complete_until,
         0,
-        False,
+        False,  # noqa: FBT003 - a heartbeat is never deleted
         heartbeat.partition,
         heartbeat.offset,
         heartbeat.received_at,

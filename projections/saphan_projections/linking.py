@@ -338,6 +338,8 @@ class Linker:
         if signature is None:
             self._say("record", worker_before, record)
             record.worker_no = None
+        # Only a known identifier can be seen to have become specific again.
+        self._load_owners([identifier for identifier in before.identifiers if identifier not in self._owners])
         touched = {worker_before}
         if signature is not None:
             touched |= self._owners_of(signature)

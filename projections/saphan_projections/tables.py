@@ -1,10 +1,12 @@
 """Which rows the platform keeps: what link knows, what integrate knows, and where each of them stands in the log."""
 
+from typing import Any
+
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, text
 from sqlmodel import Field, SQLModel
 
 
-def _big(**settings: object) -> Column[int]:
+def _big(**settings: Any) -> Column[int]:
     return Column(BigInteger, **settings)
 
 

@@ -1,6 +1,6 @@
 """What is known of one worker: a fold over the newest state of each record, whatever the order of arrival."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -122,16 +122,6 @@ class View(NamedTuple):
     health_cover_until: int | None
 
 
-def keeper(feed: str) -> Callable[[Mapping[str, Any]], Attributes]:
-    """A function from a decoded record to what is kept of it."""
-    names = KEPT[feed]
-
-    def kept(record: Mapping[str, Any]) -> Attributes:
-        return tuple([record[name] for name in names])
-
-    return kept
-
-
 def worker_id(state: WorkerState, key: bytes) -> str:
     """An opaque id, a function of the worker's records: a keyed hash of the first of them by feed and record id."""
     feed, record_id = min((member.feed, member.record_id) for member in state.members.values())
@@ -141,41 +131,31 @@ def worker_id(state: WorkerState, key: bytes) -> str:
 def view(state: WorkerState) -> View:
     """Fold the members: registries by precedence for who the person is, all records for what holds now."""
     best: dict[str, Member] = {}
-    employers: list[str] = []
+    employers: set[str] = set()
     enrolled = False
-    permit_until: int | None = None
-    cover_until: int | None = None
+    until: dict[str, int | None] = {WORK_PERMITS: None, HEALTH_COVER: None}
     for member in state.members.values():
         feed, kept = member.feed, member.kept
         if feed == EMPLOYMENTS:
             if kept[2] is None and kept[0] is not None:
-                employers.append(kept[0])
+                employers.add(kept[0])
             continue
-        if feed == INSURED_PERSONS and kept[3] == "33" and kept[7] is None:
+        if feed in until:
+            until[feed] = _later(until[feed], kept[3])
+        elif feed == INSURED_PERSONS and kept[3] == "33" and kept[7] is None:
             enrolled = True
-        elif feed == WORK_PERMITS:
-            permit_until = _later(permit_until, kept[3])
-        elif feed == HEALTH_COVER:
-            cover_until = _later(cover_until, kept[3])
-        known = best.get(feed)
-        if known is None or _newness(member) > _newness(known):
-            best[feed] = member
-    person: list[Any] = [None, None, None]
-    for feed in _PRECEDENCE:
-        if feed in best:
-            for index in range(3):
-                if person[index] is None:
-                    person[index] = best[feed].kept[index]
-    nationality, sex, birth_day = person
+        _keep_newest(best, member)
+    person = _person(best)
+    birth_day = _said(person, 2)
     return View(
-        nationality,
-        sex,
+        _said(person, 0),
+        _said(person, 1),
         None if birth_day is None else days_to_date(birth_day).year,
-        tuple(sorted(set(employers))),
+        tuple(sorted(employers)),
         bool(employers),
         enrolled,
-        permit_until,
-        cover_until,
+        until[WORK_PERMITS],
+        until[HEALTH_COVER],
     )
 
 
@@ -186,15 +166,32 @@ def person_sources(state: WorkerState) -> dict[str, Member]:
     """
     best: dict[str, Member] = {}
     for member in state.members.values():
-        known = best.get(member.feed)
-        if known is None or _newness(member) > _newness(known):
-            best[member.feed] = member
-    found: dict[str, Member] = {}
+        _keep_newest(best, member)
+    names = ("nationality", "sex", "birth_date")
+    return {name: member for name, member in zip(names, _person(best), strict=True) if member is not None}
+
+
+def _keep_newest(best: dict[str, Member], member: Member) -> None:
+    known = best.get(member.feed)
+    if known is None or _newness(member) > _newness(known):
+        best[member.feed] = member
+
+
+def _person(best: Mapping[str, Member]) -> list[Member | None]:
+    """The member to believe for each of nationality, sex and birth date, which every such record keeps first."""
+    found: list[Member | None] = [None, None, None]
     for feed in _PRECEDENCE:
-        for name in ("nationality", "sex", "birth_date"):
-            if feed in best and name not in found and best[feed].kept[KEPT[feed].index(name)] is not None:
-                found[name] = best[feed]
+        member = best.get(feed)
+        if member is not None:
+            for index in range(3):
+                if found[index] is None and member.kept[index] is not None:
+                    found[index] = member
     return found
+
+
+def _said(person: Sequence[Member | None], index: int) -> Any:
+    member = person[index]
+    return None if member is None else member.kept[index]
 
 
 def _later(one: int | None, other: int | None) -> int | None:
@@ -213,11 +210,11 @@ def reference(member: Member) -> RecordReference:
 
 
 def employments(state: WorkerState) -> dict[int, Employment]:
-    """The worker's employments by record number."""
+    """The worker's employments that name an employer and a first day, by record number; link lets no others pass."""
     return {
         number: Employment(reference(m), m.kept[0], m.kept[1], m.kept[2])
         for number, m in state.members.items()
-        if m.feed == EMPLOYMENTS
+        if m.feed == EMPLOYMENTS and m.kept[0] is not None and m.kept[1] is not None
     }
 
 

@@ -12,7 +12,7 @@ _HEADER_BYTES = 5
 __all__ = ["Codec", "Record", "UndecodableMessage"]
 
 
-class UndecodableMessage(ValueError):  # noqa: N818 - it names what came, as the dead letter's reason does
+class UndecodableMessage(ValueError):
     """A message that is not a record of its topic. ``reason`` is a code, ``detail`` has no personal data."""
 
     def __init__(self, reason: str, detail: str) -> None:

@@ -37,10 +37,10 @@ class Positions(Protocol):
 class ChunkSchema(faust.Schema[Any, Any]):
     """Hands a message on as it came: the chunk is already what the agent wants."""
 
-    def loads_key(self, _app: Any, message: Message, **_: Any) -> Any:
+    def loads_key(self, app: Any, message: Message, **_: Any) -> Any:  # noqa: ARG002 - Faust's signature
         return message.key
 
-    def loads_value(self, _app: Any, message: Message, **_: Any) -> Any:
+    def loads_value(self, app: Any, message: Message, **_: Any) -> Any:  # noqa: ARG002 - as above
         return message.value
 
 
