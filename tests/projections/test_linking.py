@@ -1,0 +1,310 @@
+"""That linking gives, whatever the way there, exactly the groups that the definition gives over the present records."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import msgpack
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from saphan_projections import identity, link_store, linking
+from saphan_projections.database import Database, create_tables
+from saphan_projections.identity import Signature, generic_identifiers, groups, identifier_hash
+from saphan_projections.link_store import LinkRowsOf
+from saphan_projections.linking import FeedRecord, Linker, LinkMessage
+from saphan_schemas.topics import EMPLOYER_PAIRS, WORK_PERMITS
+
+#: With the real number of birth dates a generic identifier takes long histories; properties use a smaller one, too.
+FEW_BIRTH_DATES = 3
+
+
+class Change(NamedTuple):
+    """One change of one record: what it then says, or that it is gone."""
+
+    record: int
+    birth_day: int | None
+    identifiers: str
+    deleted: bool
+
+    @property
+    def signature(self) -> Signature:
+        return Signature(self.birth_day, tuple(sorted(set(self.identifiers))))
+
+
+changes = st.lists(
+    st.builds(
+        Change,
+        record=st.integers(0, 7),
+        birth_day=st.none() | st.integers(0, 4),
+        identifiers=st.text("abcde", max_size=3),
+        deleted=st.sampled_from([False, False, False, True]),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+def feed_records(history: Sequence[Change]) -> list[FeedRecord]:
+    """The history as a feed tells it: versions rise with each change of a record."""
+    versions: dict[int, int] = {}
+    found = []
+    for offset, change in enumerate(history):
+        version = versions[change.record] = versions.get(change.record, 0) + 1
+        payload = msgpack.packb(change.signature)
+        row = (WORK_PERMITS, f"R{change.record}", version, 0, 0, change.deleted, 0, offset, offset)
+        found.append(FeedRecord(*row, change.signature, payload))
+    return found
+
+
+def present(history: Sequence[Change]) -> dict[str, Signature]:
+    """What each record says in the end; records that are gone are absent."""
+    last = {f"R{change.record}": change for change in history}
+    return {record: change.signature for record, change in last.items() if not change.deleted}
+
+
+def signature_of_payload(_: str, payload: bytes) -> Signature:
+    return Signature(*msgpack.unpackb(payload, use_list=False))
+
+
+@dataclass
+class Link:
+    """A linker over a database of its own in memory."""
+
+    cached_workers_max: int = 250_000
+    rows: LinkRowsOf = field(default_factory=LinkRowsOf)
+    linker: Linker | None = None
+    messages: list[LinkMessage] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.database = Database("sqlite://")
+        create_tables(self.database)
+
+    def apply(self, chunk: Sequence[FeedRecord]) -> None:
+        with self.database.transaction() as transaction:
+            self.rows.use(transaction)
+            if self.linker is None:
+                numbers = link_store.read_numbers(transaction)
+                self.linker = Linker(self.rows, numbers, signature_of_payload, self.cached_workers_max)
+            effects = self.linker.apply(chunk)
+            link_store.write_effects(transaction, effects, self.linker.numbers)
+        self.messages += effects.messages
+
+    def restart(self) -> None:
+        self.linker = None
+
+    def query(self, sql: str) -> list[tuple[object, ...]]:
+        with self.database.reading() as transaction:
+            return transaction.rows(sql)
+
+    def members(self) -> dict[object, set[str]]:
+        found: dict[object, set[str]] = {}
+        for worker_no, record_id in self.query("SELECT worker_no, record_id FROM record WHERE worker_no IS NOT NULL"):
+            found.setdefault(worker_no, set()).add(str(record_id))
+        return found
+
+
+def told(messages: Sequence[LinkMessage]) -> dict[object, set[str]]:
+    """Each worker's records when of what was said of (worker, record) only the highest sequence counts."""
+    newest: dict[tuple[int, int], LinkMessage] = {}
+    for message in messages:
+        key = message.worker_no, message.record_no
+        if key not in newest or newest[key].sequence < message.sequence:
+            newest[key] = message
+    found: dict[object, set[str]] = {}
+    for message in newest.values():
+        if message.kind == "record" and not message.deleted:
+            found.setdefault(message.worker_no, set()).add(message.record_id)
+    return found
+
+
+def assert_as_defined(link: Link, world: dict[str, Signature]) -> None:
+    """The rows and the messages say exactly what :func:`groups` says over the present records."""
+    records = sorted(world)
+    signatures = [world[record] for record in records]
+    generic = generic_identifiers(signatures)
+    members = link.members()
+    defined = {frozenset(records[index] for index in group) for group in groups(signatures, generic)}
+    assert {frozenset(group) for group in members.values()} == defined
+    assert told(link.messages) == members
+    assert {name for (name,) in link.query("SELECT identifier FROM generic_identifier")} == generic
+    holders = {
+        (identifier_hash(identifier), worker_no)
+        for worker_no, group in members.items()
+        for record in group
+        for identifier in world[record].identifiers
+    }
+    assert set(link.query("SELECT identifier_hash, worker_no FROM link_identifier")) == holders
+    kept = {
+        worker_no: {Signature(*row) for row in msgpack.unpackb(packed, use_list=False)}
+        for worker_no, packed in link.query("SELECT worker_no, signatures FROM link_worker")
+    }
+    assert kept == {worker_no: {world[record] for record in group} for worker_no, group in members.items()}
+
+
+@pytest.fixture
+def few_birth_dates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three birth dates make an identifier generic, so that short histories make it so and undo it again."""
+    monkeypatch.setattr(identity, "GENERIC_BIRTH_DATES_MIN", FEW_BIRTH_DATES)
+    monkeypatch.setattr(linking, "GENERIC_BIRTH_DATES_MIN", FEW_BIRTH_DATES)
+
+
+def run(events: Sequence[FeedRecord], shape: random.Random, link: Link) -> None:
+    """Feed events in, in chunks of any size, sometimes with a restart in between."""
+    start = 0
+    while start < len(events):
+        size = shape.choice([1, 2, 3, 10, 50])
+        if shape.random() < 0.25:
+            link.restart()
+        link.apply(events[start : start + size])
+        start += size
+
+
+@pytest.mark.usefixtures("few_birth_dates")
+class TestWithFewBirthDates:
+    """Histories in which identifiers become generic and specific again."""
+
+    @settings(max_examples=120, deadline=None)
+    @given(
+        history=changes, shape=st.randoms(use_true_random=False), cached_workers_max=st.sampled_from([0, 2, 250_000])
+    )
+    def test_any_order_repeats_chunks_and_restarts_give_the_defined_groups(
+        self, history: list[Change], shape: random.Random, cached_workers_max: int
+    ) -> None:
+        events = feed_records(history)
+        events += shape.sample(events, len(events) // 3)
+        shape.shuffle(events)
+        link = Link(cached_workers_max)
+        run(events, shape, link)
+        assert_as_defined(link, present(history))
+
+    @settings(max_examples=60, deadline=None)
+    @given(history=changes, shape=st.randoms(use_true_random=False))
+    def test_after_every_chunk_the_groups_are_those_of_the_records_until_then(
+        self, history: list[Change], shape: random.Random
+    ) -> None:
+        events = feed_records(history)
+        link = Link()
+        start = 0
+        while start < len(events):
+            end = start + shape.choice([1, 2, 5])
+            link.apply(events[start:end])
+            assert_as_defined(link, present(history[:end]))
+            start = end
+
+    @settings(max_examples=60, deadline=None)
+    @given(history=changes, extra=changes, shape=st.randoms(use_true_random=False))
+    def test_every_change_can_be_taken_back(
+        self, history: list[Change], extra: list[Change], shape: random.Random
+    ) -> None:
+        """Whatever other records join, split or poison: once they are gone, all is as it was."""
+        others = [change._replace(record=change.record + 100) for change in extra]
+        gone = [Change(record, None, "", True) for record in sorted({change.record for change in others})]
+        link = Link()
+        run(feed_records([*history, *others, *gone]), shape, link)
+        assert_as_defined(link, present(history))
+
+    @settings(max_examples=60, deadline=None)
+    @given(history=changes, shape=st.randoms(use_true_random=False))
+    def test_publishing_everything_twice_says_nothing_new(self, history: list[Change], shape: random.Random) -> None:
+        link = Link()
+        run(feed_records(history), shape, link)
+        before = len(link.messages)
+        run(feed_records(history), shape, link)
+        assert len(link.messages) == before
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32), holders=st.integers(6, 12))
+@example(seed=0, holders=8)
+def test_the_real_number_of_birth_dates_makes_an_identifier_generic_and_its_going_undoes_it(
+    seed: int, holders: int
+) -> None:
+    shape = random.Random(seed)
+    history = [Change(number, number, f"x{chr(ord('a') + number)}", False) for number in range(holders)]
+    history += [Change(50 + number, number, chr(ord("a") + number), False) for number in range(holders)]
+    shape.shuffle(history)
+    link = Link()
+    run(feed_records(history), shape, link)
+    assert_as_defined(link, present(history))
+    assert len(link.members()) == (1 if holders < identity.GENERIC_BIRTH_DATES_MIN else holders)
+    leaving = [Change(number, None, "", True) for number in shape.sample(range(holders), holders // 2)]
+    run(feed_records([*history, *leaving])[len(history) :], shape, link)
+    assert_as_defined(link, present([*history, *leaving]))
+
+
+def test_a_wrong_merge_is_undone_by_the_correction_of_the_record_that_made_it() -> None:
+    one, other = Change(1, 1, "a", False), Change(2, 2, "b", False)
+    bridge, corrected = Change(3, 1, "ab", False), Change(3, 1, "a", False)
+    link = Link()
+    link.apply(feed_records([one, other]))
+    link.apply(feed_records([bridge]))
+    assert [sorted(group) for group in link.members().values()] == [["R1", "R2", "R3"]]
+    link.apply(feed_records([bridge, corrected])[1:])
+    assert {frozenset(group) for group in link.members().values()} == {frozenset({"R1", "R3"}), frozenset({"R2"})}
+
+
+def test_a_generic_identifier_becomes_specific_again_right_after_a_restart_too() -> None:
+    """The linker that started anew had not read the identifiers that a deleted record used to have."""
+    history = [Change(number, number, f"x{chr(ord('a') + number)}", False) for number in range(8)]
+    leaving = Change(3, None, "", True)
+    link = Link()
+    link.apply(feed_records(history))
+    assert len(link.members()) == 8
+    link.restart()
+    link.apply(feed_records([*history, leaving])[-1:])
+    assert_as_defined(link, present([*history, leaving]))
+    assert len(link.members()) == 1
+
+
+def test_a_record_without_identifiers_stands_alone() -> None:
+    link = Link()
+    history = [Change(1, 5, "", False), Change(2, 5, "", False)]
+    link.apply(feed_records(history))
+    assert_as_defined(link, present(history))
+    assert len(link.members()) == 2
+
+
+def test_a_record_that_was_first_heard_of_deleted_comes_to_life() -> None:
+    link = Link()
+    dead, alive = feed_records([Change(1, 1, "a", True), Change(1, 1, "a", False)])
+    link.apply([dead])
+    assert link.members() == {}
+    assert link.messages == []
+    link.apply([alive])
+    assert [sorted(group) for group in link.members().values()] == [["R1"]]
+
+
+def test_of_two_versions_alike_the_later_change_and_then_the_content_decides_in_any_order() -> None:
+    (base,) = feed_records([Change(1, 1, "a", False)])
+    rivals = [
+        base,
+        base._replace(changed_at=5, signature=Signature(1, ("b",)), payload=msgpack.packb(Signature(1, ("b",)))),
+        base._replace(
+            changed_at=5, content_hash=9, signature=Signature(1, ("c",)), payload=msgpack.packb(Signature(1, ("c",)))
+        ),
+    ]
+    for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]):
+        link = Link()
+        for index in order:
+            link.apply([rivals[index]])
+        assert_as_defined(link, {"R1": Signature(1, ("c",))})
+
+
+def test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_deleted() -> None:
+    def word(version: int, *, deleted: bool = False) -> FeedRecord:
+        return FeedRecord(EMPLOYER_PAIRS, "P-1", version, 0, 0, deleted, 0, version, 0, None, b"p")
+
+    link = Link()
+    link.apply([word(1), word(1)])
+    link.restart()
+    link.apply([word(1), word(3), word(2), word(4, deleted=True)])
+    assert [(m.kind, m.worker_no, m.version, m.deleted) for m in link.messages] == [
+        ("pair", 0, 1, False),
+        ("pair", 0, 3, False),
+        ("pair", 0, 4, True),
+    ]
+    sequences = [message.sequence for message in link.messages]
+    assert sequences == sorted(set(sequences))
