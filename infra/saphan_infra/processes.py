@@ -16,6 +16,7 @@ from saphan_infra.local_postgres import LocalPostgres
 from saphan_infra.maven import Report, to_stderr
 from saphan_infra.owned_process import tail, wait_until
 from saphan_infra.roles import Role, RoleStatus, log_path, roles_of
+from saphan_infra.service_watch import LocalService, ServiceWatch
 from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, SettingsError, environment_of
 from saphan_infra.supervisor import Supervisor, role_statuses, supervisor_process
 from saphan_schemas.topics import TOPICS
@@ -58,6 +59,7 @@ class Platform:
         self._command = command
         self._lock_file: IO[str] | None = None
         self._supervisor: Supervisor | None = None
+        self._watch: ServiceWatch | None = None
 
     @property
     def broker(self) -> LocalKafka:
@@ -82,6 +84,8 @@ class Platform:
                 self._settings.data_dir, self._roles, self._command, self._child_environment(), self._report
             )
             self._supervisor.start()
+            self._watch = ServiceWatch(self._local_services(), self._report)
+            self._watch.start()
             self._wait_until_ready(self._supervisor, stop or threading.Event())
         except BaseException:
             self.stop()
@@ -90,17 +94,20 @@ class Platform:
     def start_services(self, *, postgres: bool = False) -> None:
         """Start the local broker and database, where the settings mean those, and make the topics."""
         settings = self._settings
-        if postgres or (settings.database_url is None and settings.postgres_dir.exists()):
+        if postgres:
             _refuse_second_database(settings)
             self.database.start()
-        if settings.uses_local_broker:
-            self.broker.start()
+        for service in self._local_services().values():
+            service.start()
         security = kafka_python_security(settings)
         wait_for_broker(settings.bootstrap, on_wait=self._report, security=security)
         ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
 
     def stop(self) -> None:
         """Stop the processes in reverse order, then the local database and broker. Data stays."""
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
         if self._supervisor is not None:
             self._supervisor.stop()
             self._supervisor = None
@@ -119,6 +126,15 @@ class Platform:
     def status(self) -> list[RoleStatus]:
         """How each process is."""
         return role_statuses(self._settings.data_dir, self._roles)
+
+    def _local_services(self) -> dict[str, LocalService]:
+        """The services that are this platform's to run."""
+        found: dict[str, LocalService] = {}
+        if self._settings.database_url is None and self._settings.postgres_dir.exists():
+            found["PostgreSQL"] = self.database
+        if self._settings.uses_local_broker:
+            found["Kafka"] = self.broker
+        return found
 
     def _take_lock(self) -> None:
         path = self._settings.data_dir / "run" / "platform.lock"
@@ -178,27 +194,24 @@ def local_postgres(settings: Settings, report: Report = to_stderr) -> LocalPostg
     )
 
 
-def stop_services(settings: Settings, report: Report = to_stderr) -> list[str]:
-    """Stop the local database and broker of the data directory; the names of those that ran."""
-    stopped = []
+def stop_services(settings: Settings, report: Report = to_stderr) -> None:
+    """Stop the local database and broker of the data directory; nothing happens to those of somebody else."""
     if settings.postgres_dir.exists():
-        database = local_postgres(settings, report)
-        stopped += ["postgres"] if database.process else []
-        database.stop()
-    broker = local_kafka(settings, report)
-    stopped += ["kafka"] if broker.process else []
-    broker.stop()
-    return stopped
+        local_postgres(settings, report).stop()
+    local_kafka(settings, report).stop()
 
 
 def take_down(settings: Settings, report: Report = to_stderr) -> list[str]:
     """End everything that `up` or `demo` started for this data directory; the names of what ran."""
     running = [row.role for row in role_statuses(settings.data_dir, ()) if row.state != "stopped"]
+    running += ["postgres"] if settings.postgres_dir.exists() and local_postgres(settings, report).process else []
+    running += ["kafka"] if local_kafka(settings, report).process else []
     supervisor = supervisor_process(settings.data_dir)
     if supervisor is not None:
         supervisor.end(_SUPERVISOR_PATIENCE_SECONDS)
     Supervisor(settings.data_dir, (), (), {}, report).end_leftovers()
-    return [*running, *stop_services(settings, report)]
+    stop_services(settings, report)
+    return running
 
 
 def clear_data(settings: Settings) -> list[str]:

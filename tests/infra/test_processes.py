@@ -6,13 +6,17 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from saphan_infra.availability import BrokerUnavailable
+from saphan_infra.kafka_admin import wait_for_broker
 from saphan_infra.owned_process import OwnedProcess, read_json, wait_until
 from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data, take_down
 from saphan_infra.roles import Role, announced, log_path, roles_of
+from saphan_infra.service_watch import ServiceWatch
 from saphan_infra.settings import Settings, SettingsError
 from saphan_infra.supervisor import Supervisor, role_statuses, supervisor_process
 
@@ -224,3 +228,61 @@ def test_a_data_directory_keeps_its_kind_of_database(tmp_path: Path) -> None:
     platform = Platform(Settings(data_dir=tmp_path, kafka_bootstrap="127.0.0.1:1"), roles=[], command=COMMAND)
     with pytest.raises(SettingsError, match="already keeps its state in SQLite"):
         platform.start(postgres=True)
+
+
+@dataclass
+class _Service:
+    """A small stand-in for the broker: refuses to start as often as it is told."""
+
+    refusals: int
+    process: OwnedProcess | None = None
+    starts: int = 0
+
+    def start(self) -> str:
+        self.starts += 1
+        if self.starts <= self.refusals:
+            raise BrokerUnavailable("not now")
+        self.process = OwnedProcess.of(os.getpid())
+        return "127.0.0.1:1"
+
+
+def test_a_service_that_died_is_started_until_it_runs(said: list[str]) -> None:
+    weak, fine = _Service(refusals=1), _Service(refusals=0, process=OwnedProcess.of(os.getpid()))
+    watch = ServiceWatch({"Kafka": weak, "PostgreSQL": fine}, said.append)
+    watch.start()
+    try:
+        assert wait_until(lambda: weak.process is not None, DEADLINE_SECONDS)
+    finally:
+        watch.stop()
+    assert (weak.starts, fine.starts) == (2, 0)
+    assert any("not now" in line and "Trying again" in line for line in said)
+
+
+@pytest.mark.broker
+def test_a_killed_broker_comes_back_while_the_platform_is_up(tmp_path: Path, said: list[str], java_cache: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data", cache_dir=java_cache, kafka_heap_mb=256)
+    platform = Platform(settings, report=said.append, roles=[_role("link")], command=COMMAND)
+    platform.start()
+    try:
+        before, address = platform.broker.process, platform.broker.bootstrap
+        assert before is not None
+        before.send(signal.SIGKILL)
+        assert wait_until(lambda: "Kafka runs again." in said, 90)
+        assert platform.broker.process not in (None, before)
+        assert platform.broker.bootstrap == address
+        wait_for_broker(settings.bootstrap, DEADLINE_SECONDS)
+    finally:
+        platform.stop()
+    assert platform.broker.process is None
+
+
+@pytest.mark.broker
+def test_taking_down_ends_broker_and_what_a_killed_supervisor_left(
+    tmp_path: Path, java_cache: Path, said: list[str]
+) -> None:
+    settings = Settings(data_dir=tmp_path / "data", cache_dir=java_cache, kafka_heap_mb=256)
+    broker = Platform(settings, report=said.append, roles=[]).broker
+    broker.start()
+    assert take_down(settings, said.append) == ["kafka"]
+    assert broker.process is None
+    assert take_down(settings, said.append) == []
