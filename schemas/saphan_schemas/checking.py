@@ -8,8 +8,8 @@ from typing import Any
 
 from saphan_schemas.catalogue import LOCK_FILE, Catalogue, SchemaVersion
 from saphan_schemas.compatibility import incompatibilities
-from saphan_schemas.golden import example_findings
-from saphan_schemas.lock import Finding, Lock, lock_findings, version_files
+from saphan_schemas.golden import example_findings, write_missing_bytes
+from saphan_schemas.lock import Finding, Lock, lock_findings, locked, version_files
 from saphan_schemas.schema_checks import pair_findings, schema_findings
 from saphan_schemas.topics import TOPICS
 
@@ -74,3 +74,20 @@ def catalogue_of(package: Path) -> Catalogue:
             for topic, versions in files.items()
         }
     )
+
+
+def settle(package: Path = PACKAGE, examples: Path = EXAMPLES) -> list[str]:
+    """Lock new versions and write the bytes of new examples; names of the files written.
+
+    Raises ValueError when a schema or an example cannot be read.
+    """
+    written = []
+    path = package / LOCK_FILE
+    lock: Lock = json.loads(path.read_text(encoding="utf-8"))
+    settled = locked(lock, version_files(package))
+    if settled != lock:
+        path.write_text(json.dumps(settled, indent=2) + "\n", encoding="utf-8")
+        written.append(path.name)
+    return written + [
+        str(path.relative_to(examples.parent)) for path in write_missing_bytes(examples, catalogue_of(package))
+    ]

@@ -9,13 +9,19 @@ DAY_MS = 86_400_000
 MESSAGE_BYTES_MAX = 1_000_000
 #: Largest message that the broker takes, so that an oversized one can be kept as a dead letter.
 BROKER_MESSAGE_BYTES_MAX = 16_777_216
+_FOR_EVER = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Topic:
     """One row of the table of topics.
 
-    ``key`` says in words what the message key is. ``retention_ms`` is None for a topic that is only compacted.
+    ``key`` says in words what the message key is. ``retention_ms`` is None where nothing is dropped for its age.
+
+    Compaction keeps the newest *offset* of a key, the fold keeps the highest *version*. Where a version can come late
+    (an agency publishes its files in another order, a paused process publishes after its successor), compaction could
+    drop the one that counts, and a rebuild would not give the live state. Such topics keep everything: the
+    registries' whole history is small (a province's is a few gigabytes).
     """
 
     name: str
@@ -28,16 +34,23 @@ class Topic:
     retention_ms: int | None
     description: str
 
+    def kept(self) -> str:
+        """How long messages stay, in words."""
+        if self.cleanup == "compact":
+            return "newest by key"
+        return "for ever" if self.retention_ms is None else f"{self.retention_ms // DAY_MS} days"
+
     def settings(self) -> dict[str, str]:
         """Topic configuration for the broker, by Kafka's own names."""
         config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(BROKER_MESSAGE_BYTES_MAX)}
-        if self.retention_ms is not None:
-            config["retention.ms"] = str(self.retention_ms)
+        if self.cleanup == "delete":
+            # Said even when it is for ever: the broker's own default is seven days.
+            config["retention.ms"] = str(_FOR_EVER if self.retention_ms is None else self.retention_ms)
         return config
 
 
 def _feed(name: str, owner: str, description: str) -> Topic:
-    return Topic(name, "feed", "record_id", owner, ("link",), 2, "compact", None, description)
+    return Topic(name, "feed", "record_id", owner, ("link",), 2, "delete", None, description)
 
 
 WORK_PERMITS = "doe.work-permits.v1"
@@ -69,22 +82,26 @@ _ROWS = (
     _feed(HEALTH_COVER, "MoPH", "Migrant health insurance: validity only."),
     _feed(INSPECTIONS, "DLPW", "Inspections of establishments."),
     _feed(EMPLOYER_PAIRS, "coordination", "Which SSO account and branch is which DOE employer."),
+    # For ever: a feed that fell silent long ago must still count as complete up to its last word after a rebuild.
     Topic(
-        HEARTBEATS, "feed", "feed", "every agency", ("link",), 1, "delete", 90 * DAY_MS,
+        HEARTBEATS, "feed", "feed", "every agency", ("link",), 1, "delete", None,
         "'My feed is complete up to T', with the feed's end offsets at that moment.",
     ),
+    # Longer than any outage of integrate that nobody would notice; what is older is made again from the feeds.
     Topic(
-        WORKER_RECORDS, "internal", "worker_no", "link", ("integrate",), 4, "delete", 7 * DAY_MS,
+        WORKER_RECORDS, "internal", "worker_no", "link", ("integrate",), 4, "delete", 30 * DAY_MS,
         "Each record with the worker that it belongs to.",
     ),
+    # Compacted: it is large, and a state that came late is put right by the worker's next change.
     Topic(
         WORKER_INTEGRATED, "outgoing", "worker_no", "integrate", ("metrics consumer", "subscribers"), 4, "compact",
         None, "The integrated state of each worker, without names or numbers.",
     ),
     Topic(
         ENROLMENT_ALERTS, "outgoing", "alert_id", "integrate", ("alert delivery", "metrics consumer", "SSO"), 2,
-        "compact", None, "The state of each enrolment alert.",
+        "delete", None, "The state of each enrolment alert; the highest version counts.",
     ),
+    # A year and no longer: whole messages, with whatever personal data is in them.
     Topic(
         DEAD_LETTERS, "outgoing", "topic-partition-offset", "link and integrate", ("operators",), 1, "delete",
         365 * DAY_MS, "Messages that could not be processed, whole, with the reason.",
