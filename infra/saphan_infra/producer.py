@@ -5,7 +5,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 _BATCH_BYTES_MAX = 1_000_000
@@ -70,6 +70,9 @@ class BatchProducer:
 
     async def start(self) -> None:
         """Connect. Raises aiokafka's KafkaError when no broker answers."""
+        await self._started()
+
+    async def _started(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(**self._settings)
         try:
             await producer.start()
@@ -77,6 +80,7 @@ class BatchProducer:
             await producer.stop()
             raise
         self._producer = producer
+        return producer
 
     async def stop(self) -> None:
         """Close the connection; what was sent is already acknowledged."""
@@ -89,8 +93,7 @@ class BatchProducer:
 
         Raises SendFailed; the next call connects anew, because a producer that lost a batch has lost its sequence.
         """
-        if self._producer is None:
-            await self._connect()
+        producer = self._producer or await self._connect()
         by_partition: dict[int, list[Message]] = {}
         for message in messages:
             partition = message.partition
@@ -98,7 +101,7 @@ class BatchProducer:
                 partition = partition_of(message.key, partition_count)
             by_partition.setdefault(partition, []).append(message)
         outcomes = await asyncio.gather(
-            *(self._send_in_order(topic, partition, rows) for partition, rows in by_partition.items()),
+            *(_send_in_order(producer, topic, partition, rows) for partition, rows in by_partition.items()),
             return_exceptions=True,
         )
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
@@ -109,9 +112,9 @@ class BatchProducer:
             message_text = f"{topic}: the broker did not acknowledge ({type(failures[0]).__name__})"
             raise SendFailed(message_text) from failures[0]
 
-    async def _connect(self) -> None:
+    async def _connect(self) -> AIOKafkaProducer:
         try:
-            await self.start()
+            return await self._started()
         except (KafkaError, OSError) as error:
             message = f"no broker answers at {self._settings['bootstrap_servers']} ({type(error).__name__})"
             raise SendFailed(message) from error
@@ -122,29 +125,14 @@ class BatchProducer:
             closing = asyncio.ensure_future(producer.stop())
             await asyncio.wait([closing], timeout=5)
 
-    async def _send_in_order(self, topic: str, partition: int, messages: Sequence[Message]) -> None:
-        assert self._producer is not None
-        producer = self._producer
-        batch = producer.create_batch()
-        for message in messages:
-            key, value, headers, timestamp_ms, _ = message
-            row = {"key": key, "value": value, "timestamp": timestamp_ms, "headers": list(headers)}
-            if batch.append(**row) is None:
-                await (await producer.send_batch(batch, topic, partition=partition))
-                batch = producer.create_batch()
-                batch.append(**row)
-        if batch.record_count():
+
+async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Message]) -> None:
+    batch = producer.create_batch()
+    for key, value, headers, timestamp_ms, _ in messages:
+        row = {"key": key, "value": value, "timestamp": timestamp_ms, "headers": list(headers)}
+        if batch.append(**row) is None:
             await (await producer.send_batch(batch, topic, partition=partition))
-
-
-async def end_offsets(
-    bootstrap: str, topic: str, partition_count: int, security: Mapping[str, Any] | None = None
-) -> dict[int, int]:
-    """The next offset of each partition. Raises aiokafka's KafkaError when no broker answers."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, **(security or {}))
-    await consumer.start()
-    try:
-        ends = await consumer.end_offsets([TopicPartition(topic, number) for number in range(partition_count)])
-        return {tp.partition: offset for tp, offset in ends.items()}
-    finally:
-        await consumer.stop()
+            batch = producer.create_batch()
+            batch.append(**row)
+    if batch.record_count():
+        await (await producer.send_batch(batch, topic, partition=partition))
