@@ -21,6 +21,7 @@ _POLL_MS = 250
 _PROBE_SECONDS = 5.0
 _PROBE_MS = 5_000
 _CONNECT_SECONDS_MAX = 2.0
+_LAST_HINT_MS = 1000
 _WAIT_SECONDS_FIRST = 0.5
 _WAIT_SECONDS_MAX = 5.0
 _PARTITIONS_SECONDS = 60.0
@@ -129,6 +130,11 @@ class LogReader:
         with suppress(Exception):
             self._client.commit_async()
 
+    def last_hint(self) -> None:
+        """The same before leaving, waiting a moment for the answer."""
+        with suppress(Exception):
+            self._client.commit(timeout_ms=_LAST_HINT_MS)
+
 
 def _position(place: Place, known: Mapping[Place, int], begin: int, end: int) -> int:
     position = known.get(place)
@@ -206,18 +212,20 @@ def _read(
     stop: threading.Event,
     on_lag: Callable[[Mapping[Place, int]], None],
 ) -> None:
-    probe_at = 0.0
+    probe_at, moved = 0.0, False
     partitions_at = monotonic_seconds() + _PARTITIONS_SECONDS
     while not stop.is_set():
         chunk = reader.poll()
         if chunk.messages:
             take(chunk, reader.topic_ids)
         now = monotonic_seconds()
-        if now >= probe_at:
+        if now >= probe_at or (moved and not chunk.messages):
             on_lag(reader.lag())
             reader.hint()
             probe_at = now + _PROBE_SECONDS
+        moved = bool(chunk.messages)
         if now >= partitions_at:
             if reader.has_new_partitions():
                 return
             partitions_at = now + _PARTITIONS_SECONDS
+    reader.last_hint()

@@ -37,10 +37,10 @@ def _run(name: str, settings: Settings, work: Callable[[threading.Event], None])
         try:
             work(stop)
         except LedgerUnusable as error:
-            log.error("The consumer cannot start", consumer=name, cause=str(error))  # noqa: TRY400 - says all there is
+            log.error("The consumer cannot start", consumer=name, cause=str(error))
             return 1
         except LogReplaced as error:
-            log.error(  # noqa: TRY400 - says all there is
+            log.error(
                 "Kafka's log is another one than the ledger's: move the delivery-*.db files and the alerts file away to "
                 "deliver everything once more (the webhook's receiver drops what it already has, by id)",
                 consumer=name,

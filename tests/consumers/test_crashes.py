@@ -13,8 +13,11 @@ from typing import Any
 import orjson
 import pytest
 
+from saphan_consumers.delivering import DeliveryPlan, deliver
 from saphan_consumers.delivery import fingerprint_of
+from saphan_consumers.measuring import measure
 from saphan_consumers.measuring import open_ledger as open_metrics_ledger
+from saphan_consumers.reading import LogReplaced, Source
 from saphan_consumers.receiver import Inbox, Receiver
 from saphan_consumers.signing import signing_keys
 from saphan_infra import kafka_admin, kafka_client
@@ -288,3 +291,48 @@ def test_kafka_away_at_the_start_and_in_mid_run_is_told_and_waited_for_and_nothi
         broker.stop()
     assert sorted(ids_by_alert(file)) == ["A-a", "A-b"]
     assert bootstrap in log.read_text()
+
+
+@pytest.mark.broker
+def test_a_topic_that_was_made_anew_stops_delivery_with_advice_and_lets_the_numbers_begin_anew(
+    kafka_bootstrap: str,
+    clean_topics: Callable[[Iterable[str]], None],
+    tmp_path: Path,
+    make_alert: Callable[..., Alert],
+) -> None:
+    clean_topics([WORKER_INTEGRATED, ENROLMENT_ALERTS, DEAD_LETTERS])
+    publish(kafka_bootstrap, ENROLMENT_ALERTS, [(b"A-a", make_alert("A-a", 7))])
+    plan = DeliveryPlan(
+        lambda group: Source(lambda: kafka_bootstrap, f"renewed-{group}", (ENROLMENT_ALERTS,)),
+        tmp_path,
+        tmp_path / "alerts.jsonl",
+        None,
+    )
+    with working(lambda stop: deliver(plan, stop)):
+        poll(lambda: lines_in(tmp_path / "alerts.jsonl") == 1, "first state")
+    offsets = kafka_admin.group_offsets(kafka_bootstrap, "renewed-saphan-delivery-file")
+    assert sum(offsets.values()) == 1, "the broker has our positions as a hint"
+    numbers = Source(lambda: kafka_bootstrap, "renewed-metrics", (WORKER_INTEGRATED, ENROLMENT_ALERTS, DEAD_LETTERS))
+    with working(lambda stop: measure(numbers, tmp_path, stop)):
+        poll(lambda: positions(tmp_path / "metrics.db") == 1, "first count")
+    clean_topics([ENROLMENT_ALERTS])
+    publish(kafka_bootstrap, ENROLMENT_ALERTS, [(b"A-b", make_alert("A-b")), (b"A-c", make_alert("A-c"))])
+    with pytest.raises(LogReplaced, match="made anew"):
+        deliver(plan, threading.Event())
+    with working(lambda stop: measure(numbers, tmp_path, stop)):
+        poll(lambda: positions(tmp_path / "metrics.db") == 2, "counted anew")
+    with open_metrics_ledger(tmp_path) as ledger:
+        assert sorted(row[0] for row in ledger.db.execute("SELECT alert_id FROM alerts")) == ["A-b", "A-c"]
+
+
+@contextmanager
+def working(work: Callable[[threading.Event], None]) -> Iterator[None]:
+    stop = threading.Event()
+    thread = threading.Thread(target=work, args=(stop,), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(30)
+        assert not thread.is_alive()
