@@ -42,7 +42,12 @@ class Topic:
 
     def settings(self) -> dict[str, str]:
         """Topic configuration for the broker, by Kafka's own names."""
-        config = {"cleanup.policy": self.cleanup, "max.message.bytes": str(BROKER_MESSAGE_BYTES_MAX)}
+        config = {
+            "cleanup.policy": self.cleanup,
+            "max.message.bytes": str(BROKER_MESSAGE_BYTES_MAX),
+            # "Received at" must not hang on an agency's clock, nor retention on one that is wrong.
+            "message.timestamp.type": "LogAppendTime",
+        }
         if self.cleanup == "delete":
             # Said even when it is for ever: the broker's own default is seven days.
             config["retention.ms"] = str(_FOR_EVER if self.retention_ms is None else self.retention_ms)
