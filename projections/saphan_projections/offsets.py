@@ -17,6 +17,10 @@ class Fenced(RuntimeError):
     """Another owner has taken the partition over; this one must stop writing and drop what it holds."""
 
 
+class AlreadyCommitted(RuntimeError):
+    """The transaction that was tried again had been committed; only its answer was lost."""
+
+
 class Claim(NamedTuple):
     """The right to write a partition: the next offset to read and the epoch that every write must name."""
 
@@ -53,13 +57,23 @@ def claim(
 
 
 def advance(transaction: Transaction, app: str, held: Claim, next_offset: int, now_ms: int) -> Claim:
-    """Move a partition's position; part of the chunk's transaction. Raises Fenced when the claim is no longer ours."""
+    """Move a partition's position; part of the chunk's transaction.
+
+    Raises Fenced when the claim is no longer ours, AlreadyCommitted when this very step is done.
+    """
     touched = transaction.execute(
         "UPDATE source_offset SET next_offset = ?, updated_at = ?"
         " WHERE app = ? AND topic = ? AND partition = ? AND owner_epoch = ? AND next_offset = ?",
         (next_offset, now_ms, app, held.topic, held.partition, held.epoch, held.next_offset),
     )
     if touched != 1:
+        found = transaction.rows(
+            "SELECT owner_epoch, next_offset FROM source_offset WHERE app = ? AND topic = ? AND partition = ?",
+            (app, held.topic, held.partition),
+        )
+        if found == [(held.epoch, next_offset)]:
+            message = f"{app}: {held.topic}[{held.partition}] had reached {next_offset} already"
+            raise AlreadyCommitted(message)
         message = f"{app}: {held.topic}[{held.partition}] now belongs to another owner (our epoch is {held.epoch})"
         raise Fenced(message)
     return held._replace(next_offset=next_offset)

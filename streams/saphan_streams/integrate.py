@@ -11,6 +11,7 @@ from saphan_projections.integrate_store import IntegrateRowsOf
 from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator, WorkerChange
 from saphan_projections.law import Law
 from saphan_projections.offsets import (
+    AlreadyCommitted,
     Claim,
     OutgoingMessage,
     advance,
@@ -83,7 +84,11 @@ class IntegrateProcessor:
         else:
             events, refusals = [], [Refusal(record, "processing_failed", poison) for record in chunk.records]
         with self._database.transaction() as transaction:
-            moved = advance(transaction, APP, owned.held, chunk.next_offset, self._settings.now_ms())
+            try:
+                moved = advance(transaction, APP, owned.held, chunk.next_offset, self._settings.now_ms())
+            except AlreadyCommitted:
+                delete_outbox(transaction, sent)
+                return self._committed_before(transaction, owned, chunk)
             integrator = self._integrator(owned, transaction)
             effects = integrator.apply(events)
             integrate_store.write_effects(transaction, chunk.partition, effects)
@@ -99,6 +104,12 @@ class IntegrateProcessor:
         told += ["withdrawn"] * len(effects.alerts_deleted)
         self._settings.on_counts(IntegrateCounts(chunk.topic, len(chunk.records), told, refusals))
         return Committed(outbox_no, messages)
+
+    def _committed_before(self, transaction: Transaction, owned: _Partition, chunk: Chunk) -> Committed:
+        unsent = pending_outbox(transaction, APP, [(chunk.topic, chunk.partition)])
+        owned.held = owned.held._replace(next_offset=chunk.next_offset)
+        owned.integrator = None
+        return Committed(*unsent[-1]) if unsent else Committed(None, ())
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         return {(row.held.topic, row.held.partition): row.held.next_offset for row in self._partitions.values()}

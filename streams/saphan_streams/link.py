@@ -10,6 +10,7 @@ from saphan_projections.identity import Signature, signature_of
 from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker, LinkMessage
 from saphan_projections.offsets import (
+    AlreadyCommitted,
     Claim,
     OutgoingMessage,
     advance,
@@ -93,7 +94,11 @@ class LinkProcessor:
             read = FeedChunk([], [], [Refusal(record, "processing_failed", poison) for record in chunk.records])
         with self._database.transaction() as transaction:
             keep_lease(transaction, APP, self._lease, settings.now_ms())
-            moved = advance(transaction, APP, held, chunk.next_offset, settings.now_ms())
+            try:
+                moved = advance(transaction, APP, held, chunk.next_offset, settings.now_ms())
+            except AlreadyCommitted:
+                delete_outbox(transaction, sent)
+                return self._committed_before(transaction, held, chunk)
             linker = self._linker_for(transaction)
             effects = linker.apply(read.events)
             link_store.hold_heartbeats(transaction, read.heartbeats)
@@ -116,6 +121,13 @@ class LinkProcessor:
         self._held = [row for row in waiting if row.complete_until > reached.get(row.feed, -1)]
         settings.on_counts(counts)
         return Committed(outbox_no, messages)
+
+    def _committed_before(self, transaction: Transaction, held: Claim, chunk: Chunk) -> Committed:
+        unsent = pending_outbox(transaction, APP, [(chunk.topic, chunk.partition)])
+        self._claims[chunk.topic, chunk.partition] = held._replace(next_offset=chunk.next_offset)
+        self._held = link_store.held_heartbeats(transaction)
+        self._linker = None
+        return Committed(*unsent[-1]) if unsent else Committed(None, ())
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         return {key: row.next_offset for key, row in self._claims.items()}

@@ -11,10 +11,12 @@ from saphan_projections.linking import FeedRecord, LinkMessage
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.rules import problems
-from saphan_schemas.topics import DEAD_LETTERS, HEARTBEATS, WORKER_FEEDS, WORKER_RECORDS
+from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX, DEAD_LETTERS, HEARTBEATS, WORKER_FEEDS, WORKER_RECORDS
 from saphan_streams.transport import Chunk
 
 _HEADER_BYTES = 5
+#: The broker measures what is sent to it compressed, so that a message may come that fits into no letter.
+_LETTER_BYTES_MAX = BROKER_MESSAGE_BYTES_MAX - 65_536
 _WORKER_FEEDS = frozenset(WORKER_FEEDS)
 
 
@@ -119,10 +121,14 @@ def read_worker_chunk(codec: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], l
 
 
 def dead_letters(codec: Codec, stage: str, chunk: Chunk, refusals: list[Refusal]) -> list[OutgoingMessage]:
-    """The refused messages, whole, with reason and origin."""
+    """The refused messages, whole where the broker takes them, with reason and origin."""
     encode: Callable[[str, dict[str, Any]], bytes] = codec.encode
     letters = []
     for record, reason, detail in refusals:
+        message_key, message_value = record.key, record.value
+        if len(message_key or b"") + len(message_value or b"") > _LETTER_BYTES_MAX:
+            detail = f"{detail}; too large to be kept here, the message is only at its origin"  # noqa: PLW2901
+            message_key, message_value = (message_key or b"")[:1024] or None, None
         value = encode(
             DEAD_LETTERS,
             {
@@ -133,8 +139,8 @@ def dead_letters(codec: Codec, stage: str, chunk: Chunk, refusals: list[Refusal]
                 "partition": chunk.partition,
                 "offset": record.offset,
                 "refused_at": record.timestamp,
-                "key": record.key,
-                "value": record.value,
+                "key": message_key,
+                "value": message_value,
             },
         )
         key = f"{chunk.topic}-{chunk.partition}-{record.offset}".encode()

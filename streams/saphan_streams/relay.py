@@ -10,6 +10,7 @@ from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.topics import TOPICS
 
 _WAITING_MAX = 4
+_RETRY_SECONDS_MIN = 0.25
 _RETRY_SECONDS_MAX = 10.0
 
 log = get_logger("saphan.relay")
@@ -77,7 +78,7 @@ class Relay:
 
     async def _send(self, messages: Sequence[OutgoingMessage]) -> None:
         waiting: Mapping[str, list[Message]] = _by_topic(messages)
-        pause_seconds = 0.25
+        pause_seconds = _RETRY_SECONDS_MIN
         for topic, rows in waiting.items():
             while True:
                 try:
@@ -85,8 +86,11 @@ class Relay:
                     break
                 except SendFailed as failure:
                     log.warning("waiting for the broker", topic=topic, why=str(failure), pause_seconds=pause_seconds)
-                    await asyncio.sleep(pause_seconds)
-                    pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+                except Exception as error:  # noqa: BLE001 - a relay that ended would hold up everything in silence
+                    what = repr(type(error))
+                    log.critical("sending failed, trying again", topic=topic, error=what, pause_seconds=pause_seconds)
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
 
 
 def _by_topic(messages: Iterable[OutgoingMessage]) -> dict[str, list[Message]]:

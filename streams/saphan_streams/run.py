@@ -98,7 +98,7 @@ class Role:
                 self.relay.put_back(sent)
                 log.warning("waiting for the database", why=str(away))
             except Fenced as fenced:
-                log.error("another process is the active one, leaving", why=str(fenced))  # noqa: TRY400 - says all
+                log.error("another process is the active one, leaving", why=str(fenced))
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 

@@ -78,6 +78,7 @@ class Shell:
         self._on_ready = on_ready
         self._processor = processor
         self._relay = relay
+        self._stopping = False
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saphan-commit")
 
     async def resume(self, partitions: Mapping[TP, tuple[int, int]]) -> Mapping[TP, int]:
@@ -96,6 +97,8 @@ class Shell:
 
     async def handle(self, chunk: Chunk) -> None:
         """Process a chunk whatever happens; returns when it is committed and handed to the relay, or is not ours."""
+        if self._stopping:
+            return
         try:
             await self._commit(chunk, None)
         except Fenced as fenced:
@@ -105,10 +108,14 @@ class Shell:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a message does to the code, the next one must be read
             self._processor.reset()
-            await self._isolate(chunk, error)
+            if not self._stopping:
+                await self._isolate(chunk, error)
 
     async def stop(self) -> None:
-        """Stop sending and give up what only one process may hold."""
+        """Stop sending and give up what only one process may hold; chunks that come later are left for the next start."""
+        if self._stopping:
+            return
+        self._stopping = True
         await self._relay.stop()
         try:
             await asyncio.get_running_loop().run_in_executor(self.thread, self._processor.release)
@@ -137,19 +144,36 @@ class Shell:
         where = {"topic": chunk.topic, "partition": chunk.partition, "offset": chunk.records[0].offset}
         if len(chunk.records) == 1:
             log.error("a message breaks the processing, it goes to the dead letters", error=repr(type(error)), **where)
-            await self._commit_or_drop(chunk, f"processing raised {type(error).__name__}")
+            await self._refuse(chunk, f"processing raised {type(error).__name__}")
             return
         log.error("a chunk failed, looking for the message that does it", error=repr(type(error)), **where)
         middle = len(chunk.records) // 2
         await self.handle(chunk._replace(records=chunk.records[:middle]))
         await self.handle(chunk._replace(records=chunk.records[middle:]))
 
-    async def _commit_or_drop(self, chunk: Chunk, poison: str) -> None:
-        try:
-            await self._commit(chunk, poison)
-        except Fenced as fenced:
-            self._processor.reset()
-            log.warning("dropped a chunk that another owner processes", why=str(fenced))
+    async def _refuse(self, chunk: Chunk, poison: str) -> None:
+        """Put a message into the dead letters. When even that fails, wait: to go on would lose the message."""
+        pause_seconds = _RETRY_SECONDS_MIN
+        while not self._stopping:
+            try:
+                await self._commit(chunk, poison)
+            except Fenced as fenced:
+                self._processor.reset()
+                log.warning("dropped a chunk that another owner processes", why=str(fenced))
+            except Exception as error:  # noqa: BLE001 - see the docstring
+                self._processor.reset()
+                log.critical(
+                    "a message can neither be processed nor refused, trying again",
+                    topic=chunk.topic,
+                    partition=chunk.partition,
+                    offset=chunk.records[0].offset,
+                    error=repr(type(error)),
+                    pause_seconds=pause_seconds,
+                )
+                await asyncio.sleep(pause_seconds)
+                pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+                continue
+            return
 
     async def _when_available(self, work: Callable[[], Result]) -> Result:
         pause_seconds = _RETRY_SECONDS_MIN

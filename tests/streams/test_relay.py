@@ -1,0 +1,136 @@
+"""That committed messages leave in order, however often the broker fails, and that repeats are not made needlessly."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import pytest
+
+from saphan_infra.producer import BatchProducer, Message, SendFailed
+from saphan_projections.offsets import OutgoingMessage
+from saphan_schemas.topics import DEAD_LETTERS, TOPICS, WORKER_RECORDS
+from saphan_streams import relay as relay_module
+from saphan_streams.relay import Relay
+
+
+class Producer(BatchProducer):
+    """Fails as told, and then takes a part of the batch with it, as a broker does that dies in between."""
+
+    def __init__(self, errors: Sequence[Exception | None] = ()) -> None:
+        super().__init__("nowhere:1", "test")
+        self.errors = list(errors)
+        self.log: list[tuple[str, bytes | None, int | None]] = []
+        self.partition_counts: set[tuple[str, int]] = set()
+
+    async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:
+        self.partition_counts.add((topic, partition_count))
+        error = self.errors.pop(0) if self.errors else None
+        taken = messages if error is None else messages[: len(messages) // 2]
+        self.log += [(topic, message.value, message.partition) for message in taken]
+        await asyncio.sleep(0)
+        if error is not None:
+            raise error
+
+    async def stop(self) -> None:
+        return
+
+
+def row(*values: str, topic: str = WORKER_RECORDS) -> list[OutgoingMessage]:
+    return [OutgoingMessage(topic, 0, b"k", value.encode()) for value in values]
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting with backoff takes no time here."""
+    monkeypatch.setattr(relay_module, "_RETRY_SECONDS_MAX", 0.0)
+    monkeypatch.setattr(relay_module, "_RETRY_SECONDS_MIN", 0.0)
+
+
+def run(producer: Producer, work: Callable[[Relay], Coroutine[Any, Any, None]]) -> None:
+    async def main() -> None:
+        relay = Relay(producer)
+        relay.start()
+        relay.start()
+        await work(relay)
+        await relay.stop()
+
+    asyncio.run(main())
+
+
+def last_of_each(log: Sequence[tuple[str, bytes | None, int | None]]) -> list[str]:
+    """The values in the order in which their last copy was sent."""
+    values = [(value or b"").decode() for _, value, _ in log]
+    return [value for index, value in enumerate(values) if value not in values[index + 1 :]]
+
+
+@pytest.mark.parametrize("error", [SendFailed("away"), ValueError("nobody thought of this")])
+def test_the_order_is_kept_while_the_broker_fails(error: Exception) -> None:
+    """An error that nobody thought of ended the relay, and everything behind it waited for ever."""
+    producer = Producer([error, None, error, error])
+
+    async def work(relay: Relay) -> None:
+        for number in range(6):
+            await relay.submit(number, row(f"{number}a", f"{number}b"))
+        await relay.drain()
+        assert relay.take_sent() == set(range(6))
+        assert relay.waiting == 0
+
+    run(producer, work)
+    assert last_of_each(producer.log) == [f"{number}{letter}" for number in range(6) for letter in "ab"]
+
+
+def test_a_row_with_several_topics_is_sent_to_each_of_them_with_its_number_of_partitions() -> None:
+    producer = Producer([None, SendFailed("away")])
+
+    async def work(relay: Relay) -> None:
+        await relay.submit(1, [*row("a"), *row("bad", topic=DEAD_LETTERS), *row("b")])
+        await relay.drain()
+
+    run(producer, work)
+    assert producer.partition_counts == {
+        (WORKER_RECORDS, TOPICS[WORKER_RECORDS].partitions),
+        (DEAD_LETTERS, TOPICS[DEAD_LETTERS].partitions),
+    }
+    assert last_of_each(producer.log) == ["a", "b", "bad"]
+
+
+def test_a_row_that_was_handed_over_is_not_taken_again_until_its_deletion_is_committed() -> None:
+    producer = Producer()
+
+    async def work(relay: Relay) -> None:
+        await relay.submit(1, row("a"))
+        await relay.submit(1, row("a"))
+        await relay.drain()
+        taken = relay.take_sent()
+        relay.put_back(taken)
+        assert relay.take_sent() == taken == {1}
+        await relay.submit(1, row("a"))
+        relay.forget(taken)
+        await relay.submit(1, row("again"))
+        await relay.drain()
+
+    run(producer, work)
+    assert [value for _, value, _ in producer.log] == [b"a", b"again"]
+
+
+def test_who_commits_waits_while_too_much_is_unsent() -> None:
+    producer = Producer([SendFailed("away")] * 30)
+
+    async def work(relay: Relay) -> None:
+        submitted = 0
+
+        async def submit_all() -> None:
+            nonlocal submitted
+            for number in range(20):
+                await relay.submit(number, row(str(number)))
+                submitted += 1
+
+        task = asyncio.create_task(submit_all())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert submitted < 10
+        await task
+        await relay.drain()
+
+    run(producer, work)
+    assert last_of_each(producer.log) == [str(number) for number in range(20)]

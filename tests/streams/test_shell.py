@@ -1,0 +1,261 @@
+"""That a chunk is processed whatever happens around it: database away, a message that breaks the code, another owner."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pytest
+from faust.types import TP
+
+from saphan_infra.producer import BatchProducer, Message
+from saphan_projections.database import DatabaseUnavailable
+from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
+from saphan_schemas.topics import WORKER_RECORDS
+from saphan_streams import shell as shell_module
+from saphan_streams.relay import Relay
+from saphan_streams.shell import Committed, PositionLost, Resumed, Shell
+from saphan_streams.transport import Chunk
+
+TOPIC = "a-topic"
+
+
+class LogRecord(NamedTuple):
+    offset: int
+    value: str
+
+
+class Producer(BatchProducer):
+    """Takes everything at once."""
+
+    def __init__(self) -> None:
+        super().__init__("nowhere:1", "test")
+        self.sent: list[bytes | None] = []
+
+    async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:  # noqa: ARG002
+        self.sent += [message.value for message in messages]
+
+    async def stop(self) -> None:
+        return
+
+
+class Processor:
+    """Commits chunks to a list; ``trouble`` is asked before each commit and may raise."""
+
+    def __init__(self, trouble: Callable[[Chunk, str | None], None] = lambda *_: None) -> None:
+        self.trouble = trouble
+        self.committed: list[str] = []
+        self.refused: list[str] = []
+        self.outbox: dict[int, list[OutgoingMessage]] = {}
+        self.claims = [Claim(TOPIC, 0, 0, 1)]
+        self.resets = 0
+        self.released = False
+
+    def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:  # noqa: ARG002
+        self.trouble(Chunk(TOPIC, 0, []), None)
+        return Resumed(self.claims, sorted(self.outbox.items()))
+
+    def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
+        self.trouble(chunk, poison)
+        for number in sent:
+            self.outbox.pop(number, None)
+        values = [record.value for record in chunk.records]
+        if poison is None:
+            self.committed += values
+        else:
+            self.refused += [f"{value}: {poison}" for value in values]
+        number = 1 + len(self.committed) + len(self.refused)
+        self.outbox[number] = [OutgoingMessage(WORKER_RECORDS, 0, b"k", value.encode()) for value in values]
+        return Committed(number, self.outbox[number])
+
+    def positions(self) -> Mapping[tuple[str, int], int]:
+        return {}
+
+    def reset(self) -> None:
+        self.resets += 1
+
+    def tidy(self, sent: set[int]) -> None:  # noqa: ARG002
+        return
+
+    def release(self) -> None:
+        self.released = True
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting with backoff takes no time here."""
+    monkeypatch.setattr(shell_module, "_RETRY_SECONDS_MIN", 0.0)
+
+
+def chunk(*values: str) -> Chunk:
+    return Chunk(TOPIC, 0, [LogRecord(offset, value) for offset, value in enumerate(values)])
+
+
+def run(processor: Processor, work: Callable[[Shell], Coroutine[Any, Any, None]]) -> Producer:
+    """Do the work with a shell around the processor, wait until everything is sent, stop."""
+    producer = Producer()
+
+    async def main() -> None:
+        relay = Relay(producer)
+        shell = Shell("test", processor, relay, lambda: None)
+        relay.start()
+        await work(shell)
+        await relay.drain()
+        await shell.stop()
+
+    asyncio.run(main())
+    return producer
+
+
+def failing(times: int, error: Exception) -> Callable[[Chunk, str | None], None]:
+    """Trouble for the first so many tries."""
+    left = [times]
+
+    def trouble(_: Chunk, __: str | None) -> None:
+        if left[0]:
+            left[0] -= 1
+            raise error
+
+    return trouble
+
+
+def test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once() -> None:
+    processor = Processor(failing(5, DatabaseUnavailable("away")))
+    producer = run(processor, lambda shell: shell.handle(chunk("a", "b")))
+    assert processor.committed == ["a", "b"]
+    assert processor.resets == 5
+    assert producer.sent == [b"a", b"b"]
+
+
+def test_an_assignment_waits_while_the_database_is_away() -> None:
+    processor = Processor(failing(3, DatabaseUnavailable("away")))
+    found: dict[TP, int] = {}
+
+    async def resume(shell: Shell) -> None:
+        found.update(await shell.resume({TP(TOPIC, 0): (0, 10)}))
+
+    run(processor, resume)
+    assert found == {TP(TOPIC, 0): 0}
+
+
+def test_a_chunk_of_a_partition_that_another_owner_took_is_dropped_and_the_next_one_processed() -> None:
+    processor = Processor(failing(1, Fenced("another owner")))
+
+    async def work(shell: Shell) -> None:
+        await shell.handle(chunk("a"))
+        await shell.handle(chunk("b"))
+
+    producer = run(processor, work)
+    assert processor.committed == ["b"]
+    assert processor.refused == []
+    assert processor.resets == 1
+    assert producer.sent == [b"b"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
+def test_a_message_that_breaks_the_code_is_refused_and_all_others_processed(count: int) -> None:
+    values = [f"m{number}" for number in range(count)]
+    for bad in values:
+
+        def trouble(found: Chunk, poison: str | None, bad: str = bad) -> None:
+            if poison is None and any(record.value == bad for record in found.records):
+                message = "a name that must not be told"
+                raise ZeroDivisionError(message)
+
+        processor = Processor(trouble)
+        producer = run(processor, lambda shell: shell.handle(chunk(*values)))
+        assert processor.committed == [value for value in values if value != bad]
+        assert processor.refused == [f"{bad}: processing raised ZeroDivisionError"]
+        assert sorted(value for value in producer.sent if value) == sorted(value.encode() for value in values)
+
+
+def test_a_message_that_can_neither_be_processed_nor_refused_holds_the_partition_instead_of_being_lost() -> None:
+    """Faust acknowledges an event whose agent raised; the next chunk would have passed over the message."""
+    refusals_that_fail = [3]
+
+    def trouble(found: Chunk, poison: str | None) -> None:
+        if not any(record.value == "bad" for record in found.records):
+            return
+        if poison is None:
+            raise ZeroDivisionError
+        if refusals_that_fail[0]:
+            refusals_that_fail[0] -= 1
+            raise RuntimeError
+
+    processor = Processor(trouble)
+
+    async def work(shell: Shell) -> None:
+        await shell.handle(chunk("good", "bad"))
+        await shell.handle(chunk("later"))
+
+    run(processor, work)
+    assert processor.committed == ["good", "later"]
+    assert processor.refused == ["bad: processing raised ZeroDivisionError"]
+
+
+def test_what_a_predecessor_left_unsent_goes_out_first_and_once() -> None:
+    processor = Processor()
+    processor.outbox = {
+        4: [OutgoingMessage(WORKER_RECORDS, 0, b"k", b"second")],
+        2: [OutgoingMessage(WORKER_RECORDS, 0, b"k", b"first")],
+    }
+
+    async def work(shell: Shell) -> None:
+        await shell.resume({TP(TOPIC, 0): (0, 10)})
+        await shell.resume({TP(TOPIC, 0): (0, 10)})
+        await shell.handle(chunk("third"))
+
+    assert run(processor, work).sent == [b"first", b"second", b"third"]
+
+
+def test_rows_that_were_sent_are_deleted_with_the_next_chunk_and_not_before_its_commit() -> None:
+    processor = Processor()
+
+    async def work(shell: Shell) -> None:
+        await shell.handle(chunk("a"))
+        await shell._relay.drain()
+        assert len(processor.outbox) == 1
+        processor.trouble = failing(2, DatabaseUnavailable("away"))
+        await shell.handle(chunk("b"))
+        await shell._relay.drain()
+
+    run(processor, work)
+    assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"b"]]
+
+
+def test_a_chunk_that_comes_after_the_stop_is_left_for_the_next_start() -> None:
+    processor = Processor()
+
+    async def work(shell: Shell) -> None:
+        await shell.stop()
+        await shell.handle(chunk("late"))
+
+    run(processor, work)
+    assert processor.released
+    assert processor.committed == processor.refused == []
+
+
+@pytest.mark.parametrize(
+    ("next_offset", "first", "end", "expected"), [(0, 0, 0, 0), (0, 7, 9, 7), (7, 7, 9, 7), (8, 3, 9, 8), (9, 3, 9, 9)]
+)
+def test_a_partition_is_read_on_where_the_database_says(next_offset: int, first: int, end: int, expected: int) -> None:
+    processor = Processor()
+    processor.claims = [Claim(TOPIC, 0, next_offset, 1)]
+    found: dict[TP, int] = {}
+
+    async def resume(shell: Shell) -> None:
+        found.update(await shell.resume({TP(TOPIC, 0): (first, end)}))
+
+    run(processor, resume)
+    assert found == {TP(TOPIC, 0): expected}
+
+
+@pytest.mark.parametrize(("next_offset", "first", "end"), [(10, 0, 9), (5, 6, 9), (1, 0, 0)])
+def test_a_log_that_lost_messages_is_not_read_on_in_silence(next_offset: int, first: int, end: int) -> None:
+    processor = Processor()
+    processor.claims = [Claim(TOPIC, 0, next_offset, 1)]
+
+    async def resume(shell: Shell) -> None:
+        with pytest.raises(PositionLost, match=rf"read up to {next_offset}, the log holds {first} to {end}.*rebuild"):
+            await shell.resume({TP(TOPIC, 0): (first, end)})
+
+    run(processor, resume)
