@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 #: Wide enough that nothing is cut where no terminal sets the width.
 _WIDTH_WITHOUT_TERMINAL = 10_000
 _TABLE_IS_MISSING = ("no such table", "UndefinedTable")
+_TABLE_IS_OLD = ("no such column", "UndefinedColumn")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 AsOf = Annotated[
@@ -76,6 +77,11 @@ def opened(url: str) -> Iterator["Database"]:
     try:
         yield database
     except (OperationalError, ProgrammingError) as error:
+        if any(sign in str(error) for sign in _TABLE_IS_OLD):
+            message = (
+                "The tables are of an earlier version of Saphan. `saphan down` and `saphan up` bring them up to date."
+            )
+            raise ServiceUnavailable(message) from error
         if not any(sign in str(error) for sign in _TABLE_IS_MISSING):
             raise
         raise _without_tables("The database has no tables of Saphan.") from error

@@ -41,6 +41,33 @@ def test_status_shows_coverage_with_both_denominators(saphan: Saphan, story: InP
     assert "66.7 %" in saphan("status").out
 
 
+@pytest.mark.postgres
+def test_postgresql_gives_the_same_status(
+    saphan: Saphan, story: InProcessPlatform, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = saphan("status", "--json").json
+    platform = InProcessPlatform(postgres_url, postgres_url)
+    tell_small_story(platform)
+    platform.publish_raw(WORK_PERMITS, b"x", b"not a record")
+    platform.run()
+    platform.close()
+    monkeypatch.setenv("SAPHAN_DATABASE_URL", postgres_url)
+    found = saphan("status", "--json").json
+    for form in (expected, found):
+        for row in form["feeds"]:
+            row.pop("newest_change_age_seconds"), row.pop("complete_until_age_seconds")
+    assert found == expected
+    assert saphan("feeds").code == 3
+
+
+def test_tables_of_an_earlier_version_are_told(saphan: Saphan, story: InProcessPlatform) -> None:
+    with story.state_database.transaction() as transaction:
+        transaction.execute("ALTER TABLE worker RENAME COLUMN eligible TO something_older")
+    ran = saphan("status")
+    assert ran.code == 3
+    assert "earlier version" in ran.err
+
+
 def test_status_of_a_place_where_nothing_ran_is_told(saphan: Saphan) -> None:
     ran = saphan("status", "--json")
     assert ran.code == 3
