@@ -1,6 +1,8 @@
 """The PostgreSQL that the platform brings: it starts, also for root, and keeps its data over stop and kill."""
 
+import os
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -66,3 +68,30 @@ def test_before_the_first_start_there_is_no_address(tmp_path: Path) -> None:
     assert local_database_url(tmp_path) is None
     with pytest.raises(DatabaseServerUnavailable, match="saphan up --postgres"):
         LocalPostgres(tmp_path, tmp_path).url()
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as somebody else")
+
+
+@as_root
+def test_root_is_told_when_nobody_cannot_reach_the_directory(tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir(mode=0o700)
+    with pytest.raises(DatabaseServerUnavailable, match="SAPHAN_DATA_DIR"):
+        LocalPostgres(hidden / "server", tmp_path).start()
+
+
+@as_root
+def test_downloads_that_only_root_can_reach_are_unpacked_beside_the_data(java_cache: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o700)
+    (cache / "java").symlink_to(java_cache / "java")
+    with tempfile.TemporaryDirectory(prefix="saphan-postgres-") as directory:
+        Path(directory).chmod(0o711)
+        server = LocalPostgres(Path(directory) / "server", cache, durable=False)
+        try:
+            assert _rows(server.start(), "SELECT 1") == [(1,)]
+        finally:
+            server.stop()
+        assert list((Path(directory) / "server").glob("postgres-binaries-*"))
+        assert [path.name for path in cache.iterdir()] == ["java", "java.lock"]
