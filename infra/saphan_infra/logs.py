@@ -32,6 +32,9 @@ _NOISY = {
     "httpx": "WARNING",
 }
 
+#: These quote rows when they chat, and rows are people.
+_QUOTING = ("sqlalchemy", "psycopg")
+
 
 def configure(level: str = "INFO", fmt: Literal["json", "console"] = "json", stream: TextIO | None = None) -> None:
     """Send every log line, of structlog and of the standard library, through one form. May be called again.
@@ -49,6 +52,8 @@ def configure(level: str = "INFO", fmt: Literal["json", "console"] = "json", str
         library.handlers = []
         library.propagate = True
         library.setLevel("DEBUG" if level == "DEBUG" else quiet)
+    for name in _QUOTING:
+        logging.getLogger(name).setLevel("WARNING")
     logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[

@@ -116,6 +116,12 @@ def test_libraries_speak_from_warning_on_unless_asked(lines: io.StringIO) -> Non
     assert wait_until(lambda: "news" in lines.getvalue(), 5)
 
 
+def test_libraries_that_quote_rows_stay_silent_even_when_debugging(lines: io.StringIO) -> None:
+    logging.getLogger("sqlalchemy.engine.Engine").info("[generated in 0.1s] %s", (NAME,))
+    logging.getLogger("psycopg").debug(NAME)
+    assert lines.getvalue() == ""
+
+
 def test_the_console_form_hides_people_too(lines: io.StringIO) -> None:
     logs.configure("INFO", "console", lines)
     logs.get_logger("saphan.test").info("seen " + NUMBERS[0], full_name=NAME)
