@@ -12,6 +12,7 @@ from saphan_schemas.identifiers import (
 from saphan_schemas.problem import Problem, error, warning
 from saphan_schemas.rule_table import (
     DOCUMENT_FIELDS,
+    ID_TYPES,
     PERSON_FIELDS,
     RECORD_ID_CHARACTERS_MAX,
     TABLES,
@@ -67,8 +68,7 @@ def _envelope(record: Mapping[str, Any], wrong: set[str]) -> Iterator[Problem]:
         if record[name] is None and name not in wrong:
             yield error(name, None, "a value; every record needs it", "required")
     if record["record_id"] is not None:
-        yield from _record_id(record["record_id"])
-        yield from _carried(record)
+        yield from list(_record_id(record["record_id"])) or _carried(record)
     version = record["version"]
     if version is not None and not 1 <= version <= VERSION_MAX:
         yield error("version", version, "a whole number from 1 on, rising with each change", "version")
@@ -156,5 +156,5 @@ def _tax_id(tax_id: str | None, id_type: str | None) -> Iterator[Problem]:
         yield warning("tax_id", tax_id, "13 digits, or an empty field", "number_form")
     elif id_type is None:
         yield warning("id_type", None, "juristic or person: the number alone does not say it", "required")
-    elif (kind == "juristic") != (id_type == "juristic"):
+    elif id_type in ID_TYPES and (kind == "juristic") != (id_type == "juristic"):
         yield warning("tax_id", tax_id, f"a number that fits id_type; this one looks {kind}", "id_type_mismatch")
