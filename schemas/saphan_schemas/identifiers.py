@@ -2,7 +2,6 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from itertools import product
 from typing import Literal
 
@@ -113,19 +112,27 @@ def normalise_person_number(text: str) -> str:
     """Digits as 0-9 (also from Thai ๐-๙), without dashes, dots and blanks; anything else stays as it is."""
     if text.isdecimal() and text.isascii():
         return text
-    return unicodedata.normalize("NFKC", "".join(_western_digits(text))).translate(_STRIPPED)
+    return _plain(text)
 
 
 def normalise_passport(text: str) -> str:
     """A document number in upper case with digits 0-9, without dashes, dots and blanks; a slash stays."""
     if text.isalnum() and text.isascii():
         return text.upper()
-    return unicodedata.normalize("NFKC", "".join(_western_digits(text))).translate(_STRIPPED).upper()
+    return _plain(text).upper()
 
 
-def _western_digits(text: str) -> Iterable[str]:
-    for character in text:
-        yield str(unicodedata.decimal(character)) if character.isdecimal() else character
+def _plain(text: str) -> str:
+    return "".join(map(_narrow, text)).translate(_STRIPPED)
+
+
+def _narrow(character: str) -> str:
+    """A digit of any script as 0-9, a full-width letter or sign as the usual one."""
+    if character.isdecimal():
+        return str(unicodedata.decimal(character))
+    if "\uff01" <= character <= "\uff5e":
+        return chr(ord(character) - 0xFEE0)
+    return character
 
 
 def is_placeholder(text: str) -> bool:
