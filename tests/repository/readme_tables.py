@@ -125,7 +125,7 @@ def _meaning(field: Any) -> str:
 
 
 def _shown_name(metric: MetricWrapperBase) -> str:
-    return metric._name + "_total" if metric._type == "counter" else metric._name
+    return f"{metric._name}_total" if metric._type == "counter" else str(metric._name)
 
 
 if __name__ == "__main__":

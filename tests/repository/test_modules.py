@@ -32,7 +32,7 @@ _REGISTRIES = re.compile(
             "py" + r"pi\.org",
             "python" + r"hosted\.org",
             "repo1?" + r"\.maven",
-            "(?<!no-emit)-index" + "-url",
+            "index" + "-url[ =]+http",
             "registry" + r"\.npmjs",
         )
     ),
