@@ -12,6 +12,7 @@ _Answer = TypeVar("_Answer")
 
 _PAUSE_SECONDS_FIRST = 0.25
 _PAUSE_SECONDS_MAX = 10.0
+_CLOSE_SECONDS_MAX = 5.0
 # Waiting cannot help here: a person has to change something.
 _FINAL = ("Authorization", "Authentication", "InvalidTopic", "MessageSizeTooLarge", "UnsupportedVersion")
 
@@ -49,11 +50,19 @@ class Broker(Protocol):
 class Delivery:
     """Sends messages and asks for offsets; both wait for the broker up to ``wait_seconds_max`` (None: for ever).
 
-    ``on_wait`` gets a sentence each time before a pause. After BrokerUnavailable or DeliveryRefused what was
-    acknowledged stays published; publishing everything again doubles nothing.
+    ``on_wait`` gets a sentence before each pause and every ``tell_seconds`` without an answer. After BrokerUnavailable
+    or DeliveryRefused what was acknowledged stays published; publishing everything again doubles nothing.
     """
 
-    def __init__(self, broker: Broker, on_wait: Callable[[str], None], wait_seconds_max: float | None = None) -> None:
+    def __init__(
+        self,
+        broker: Broker,
+        on_wait: Callable[[str], None],
+        wait_seconds_max: float | None = None,
+        tell_seconds: float = 5.0,
+    ) -> None:
+        self._tell_seconds = tell_seconds
+        self._closing: set[asyncio.Future[None]] = set()
         self._broker = broker
         self._on_wait = on_wait
         self._wait_seconds_max = wait_seconds_max
@@ -70,10 +79,12 @@ class Delivery:
         self._producer = self._broker.producer()
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; a client that waits for a broker that is away is left behind."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            await producer.stop()
+            self._closing.add(asyncio.ensure_future(producer.stop()))
+        if self._closing:
+            await asyncio.wait(self._closing, timeout=_CLOSE_SECONDS_MAX)
 
     async def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Send and return when all are acknowledged. Raises BrokerUnavailable or DeliveryRefused."""
@@ -91,22 +102,46 @@ class Delivery:
         )
 
     async def _patiently(self, doing: str, attempt: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        began: float | None = None
+        began = monotonic_seconds()
         pause_seconds = _PAUSE_SECONDS_FIRST
         while True:
             try:
-                return await attempt()
+                return await self._watched(doing, attempt(), began)
             except (SendFailed, BrokerUnavailable) as error:
                 _raise_if_final(error)
-                now = monotonic_seconds()
-                began = now if began is None else began
-                limit = self._wait_seconds_max
-                if limit is not None and now + pause_seconds - began > limit:
-                    message = f"Gave up {doing} after {now - began:.0f} s. {error}"
+                waited_seconds = monotonic_seconds() - began
+                if self._is_too_long(waited_seconds + pause_seconds):
+                    message = f"Gave up {doing} after {waited_seconds:.0f} s. {error}"
                     raise BrokerUnavailable(message) from error
                 self._on_wait(f"Waiting for Kafka, {doing}: {error}. Nothing is lost; next try in {pause_seconds:g} s.")
             await asyncio.sleep(pause_seconds)
             pause_seconds = min(2 * pause_seconds, _PAUSE_SECONDS_MAX)
+
+    async def _watched(self, doing: str, attempt: Awaitable[_Answer], began: float) -> _Answer:
+        """The attempt's answer; tells when none comes, because the client itself retries without a word."""
+        working = asyncio.ensure_future(attempt)
+        try:
+            while True:
+                await asyncio.wait([working], timeout=self._tell_seconds)
+                if working.done():
+                    return working.result()
+                waited_seconds = monotonic_seconds() - began
+                if self._is_too_long(waited_seconds):
+                    self._abandon_producer()
+                    message = f"no answer for {waited_seconds:.0f} s"
+                    raise BrokerUnavailable(message)
+                self._on_wait(f"Waiting for Kafka, {doing}: no answer for {waited_seconds:.0f} s. Nothing is lost.")
+        finally:
+            working.cancel()
+
+    def _is_too_long(self, seconds: float) -> bool:
+        return self._wait_seconds_max is not None and seconds > self._wait_seconds_max
+
+    def _abandon_producer(self) -> None:
+        """What is stuck in the old producer may still arrive: receivers drop repeats. The next send takes a new one."""
+        if self._producer is not None:
+            self._closing.add(asyncio.ensure_future(self._producer.stop()))
+            self._producer = self._broker.producer()
 
 
 def _raise_if_final(error: Exception) -> None:

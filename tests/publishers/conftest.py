@@ -27,8 +27,9 @@ class TopicAuthorizationFailedError(Exception):
 class MemoryBroker:
     """Keeps messages by topic. ``failures`` many sends, and ``absences`` many questions, fail first."""
 
-    def __init__(self, failures: int = 0, absences: int = 0, *, refuses: bool = False) -> None:
+    def __init__(self, failures: int = 0, absences: int = 0, *, refuses: bool = False, silent: bool = False) -> None:
         self.refuses = refuses
+        self.silent = silent
         self.topics: dict[str, list[Message]] = {}
         self.failures = failures
         self.absences = absences
@@ -46,6 +47,8 @@ class MemoryBroker:
     async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:
         assert partition_count == TOPICS[topic].partitions
         await asyncio.sleep(0)
+        if self.silent:
+            await asyncio.Event().wait()
         if self.refuses:
             raise SendFailed(f"{topic}: the broker did not acknowledge") from TopicAuthorizationFailedError()
         if self.failures:

@@ -79,6 +79,17 @@ def test_it_gives_up_after_the_time_that_was_set_and_tells_how_far_it_came(new_b
     assert (publication.outcome.rows, publication.outcome.published) == (1, 0)
 
 
+def test_a_broker_that_says_nothing_at_all_is_told_and_given_up(new_broker: Any, tmp_path: Path) -> None:
+    said = list[str]()
+    delivery = Delivery(new_broker(silent=True), said.append, 0.15, tell_seconds=0.05)
+    order = Order([(EMPLOYER_PAIRS, str(write(tmp_path, EMPLOYER_PAIRS, pair(1))))], Reading("k"), tmp_path, delivery)
+    publication = Publication(order, Report(tmp_path / "r.jsonl"), lambda _outcome, _seconds: None)
+    with pytest.raises(BrokerUnavailable, match="no answer"):
+        asyncio.run(publication.run())
+    assert said
+    assert all("no answer for" in sentence for sentence in said)
+
+
 def test_a_refusal_is_not_waited_for(new_broker: Any, publish_files: PublishFiles, tmp_path: Path) -> None:
     with pytest.raises(DeliveryRefused, match="rights"):
         publish_files(EMPLOYER_PAIRS, write(tmp_path, EMPLOYER_PAIRS, pair(1)), to=new_broker(refuses=True))
