@@ -39,4 +39,4 @@ for _name in COMMANDS:
 
 def main() -> None:
     """Run the command line."""
-    app()
+    app(prog_name="saphan")

@@ -18,6 +18,9 @@ _ALERT_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _STATE = re.compile(r"[a-z_]{1,40}")
 _BASE32 = "abcdefghijklmnopqrstuvwxyz234567"
 _FINGERPRINT_CHARACTERS = 13
+#: States in which nothing is asked: no news for a receiver that never heard of the alert.
+_CLOSED = frozenset({"resolved", "withdrawn"})
+_UNHEARD = ""
 
 
 class AlertMessage(NamedTuple):
@@ -28,7 +31,7 @@ class AlertMessage(NamedTuple):
 
 
 class Told(NamedTuple):
-    """The newest state of an alert that was handed to delivery."""
+    """The newest state of an alert that was handed to delivery; an empty fingerprint: none was, it began closed."""
 
     version: int
     fingerprint: str
@@ -103,6 +106,7 @@ def deliveries_for(
     ``told`` has the newest state handed over per alert, ``times`` says how often an alert (id) was told a state
     (fingerprint). A version that is not higher than the newest told, or a state equal to the newest told, is a
     repeat: the log is at least once, and integrate may find the same state again for another reason.
+    An alert that begins closed (the insurance was known before the employment) is noted but not delivered.
     """
     decision = Decision()
     for message in messages:
@@ -116,6 +120,9 @@ def deliveries_for(
         decision.told[alert_id] = Told(version, fingerprint)
         if newest is not None and fingerprint == newest.fingerprint:
             decision.repeats += 1
+            continue
+        if alert["state"] in _CLOSED and (newest is None or newest.fingerprint == _UNHEARD):
+            decision.told[alert_id] = Told(version, _UNHEARD)
             continue
         before = decision.times.get((alert_id, fingerprint))
         occurrence = (times(alert_id, fingerprint) if before is None else before) + 1

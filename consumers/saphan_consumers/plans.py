@@ -52,8 +52,8 @@ def _webhook_plan(settings: Settings) -> WebhookPlan | None:
     try:
         target = target_of(
             settings.webhook_url,
-            allow_http=getattr(settings, "webhook_allow_http", False),
-            allow_private=getattr(settings, "webhook_allow_private", False),
+            allow_http=settings.webhook_allow_http,
+            allow_private=settings.webhook_allow_private,
         )
     except AddressRefused as refused:
         message = f"SAPHAN_WEBHOOK_URL: {refused}."
@@ -61,12 +61,12 @@ def _webhook_plan(settings: Settings) -> WebhookPlan | None:
     policy = RetryPolicy(
         base_seconds=settings.delivery_retry_base_seconds,
         max_seconds=settings.delivery_retry_max_seconds,
-        give_up_seconds=getattr(settings, "delivery_give_up_hours", 76) * 3600,
+        give_up_seconds=settings.delivery_give_up_hours * 3600,
     )
     return WebhookPlan(
         target,
         webhook_keys(settings),
         settings.delivery_timeout_seconds,
-        getattr(settings, "webhook_connections", 8),
+        settings.webhook_connections,
         policy,
     )

@@ -88,7 +88,8 @@ def _compare(settings: "Settings", shadow: "Shadow", as_of_ms: int | None, limit
     law = default_law()
     with output.opened(settings.state_url) as live, live.reading() as ours, shadow.state.reading() as theirs:
         live_hash, rebuilt_hash = state_hash(ours, law, as_of_ms), state_hash(theirs, law, as_of_ms)
-        found = list(islice(differences(ours, theirs, law, as_of_ms), limit))
+        same = live_hash == rebuilt_hash
+        found = [] if same else list(islice(differences(ours, theirs, law, as_of_ms), limit))
     return {
         "live": live_hash.state_hash,
         "rebuilt": rebuilt_hash.state_hash,
