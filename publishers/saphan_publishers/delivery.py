@@ -111,7 +111,7 @@ class Delivery:
                 _raise_if_final(error)
                 waited_seconds = monotonic_seconds() - began
                 if self._is_too_long(waited_seconds + pause_seconds):
-                    message = f"Gave up {doing} after {waited_seconds:.0f} s. {error}"
+                    message = f"Gave up {doing} after {waited_seconds:.0f} s: {error}."
                     raise BrokerUnavailable(message) from error
                 self._on_wait(f"Waiting for Kafka, {doing}: {error}. Nothing is lost; next try in {pause_seconds:g} s.")
             await asyncio.sleep(pause_seconds)

@@ -3,6 +3,8 @@
 import base64
 import json
 import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,9 @@ from repository.readme_tables import README, TABLES, block, commands, metrics
 from saphan_cli import exits
 from saphan_consumers.signing import signed_headers
 from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings
+from saphan_publishers.publisher import _moment_ms
+from saphan_publishers.record_form import record_form
+from saphan_publishers.validation import record_problems
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS
 
@@ -87,6 +92,58 @@ def test_the_commands_that_pages_show_exist() -> None:
             if words not in known | groups:
                 unknown.append(f"{path}: saphan {words}")
     assert unknown == []
+
+
+def _shown_calls() -> Iterator[tuple[Path, list[str]]]:
+    """(page, words after `saphan`) of every call in a code block."""
+    for path, text in texts(".md"):
+        for code in re.findall(r"^```(?:sh|bash)?\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            for line in re.findall(r"(?:^|\| )(?:\./)?saphan ([^\n|#]*)", code, re.MULTILINE):
+                yield path, line.split()
+
+
+def test_the_options_that_pages_show_exist() -> None:
+    options = {
+        words: {"--help", *(name for parameter in command.params for name in parameter.opts)}
+        for words, command in commands()
+    }
+    unknown = []
+    for path, words in _shown_calls():
+        name = " ".join(words[:2]) if " ".join(words[:2]) in options else words[0]
+        if name == "test":  # hands its arguments on to pytest
+            continue
+        shown = {word.strip("[],").split("=")[0] for word in words if word.strip("[],").startswith("--")}
+        unknown += [f"{path}: saphan {name} {option}" for option in sorted(shown - options.get(name, set()))]
+    assert unknown == []
+
+
+def test_the_readmes_record_of_a_program_is_valid() -> None:
+    published: list[tuple[str, Any]] = []
+
+    class Noting:
+        def __init__(self, _bootstrap: str, feed: str) -> None:
+            self.feed = feed
+
+        def __enter__(self) -> "Noting":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def publish(self, record: dict[str, Any]) -> None:
+            published.append((self.feed, record))
+
+        def heartbeat(self, moment: str) -> None:
+            assert _moment_ms(moment)
+
+    code = next(found for found in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL) if "Publisher(" in found)
+    imports, _, rest = code.partition("\n")
+    assert imports == "from saphan_publishers.publisher import Publisher"
+    exec(compile(rest, str(README), "exec"), {"Publisher": Noting})  # noqa: S102 - the README's own example
+    for feed, record in published:
+        wire, found = record_form(feed).to_wire(record)
+        assert record_problems(feed, wire, found) == []
+    assert published
 
 
 def test_the_readme_shows_an_alert_with_every_field_of_its_schema() -> None:

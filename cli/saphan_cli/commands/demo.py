@@ -61,7 +61,8 @@ def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int,
     try:
         if fresh:
             clear_data(settings)
-            (settings.data_dir / "demo.json").unlink(missing_ok=True)
+            for name in ("demo.json", "alerts.jsonl"):
+                (settings.data_dir / name).unlink(missing_ok=True)
         platform.start(stop=stop)
     except (PlatformRunning, RoleFailed) as error:
         exits.stop(str(error), exits.FAILED)
