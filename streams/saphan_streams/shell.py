@@ -125,17 +125,17 @@ class Shell:
 
     async def _commit(self, chunk: Chunk, poison: str | None) -> None:
         def commit() -> Committed | None:
-            sent = self._relay.take_sent()
-            try:
-                with TRANSACTION_SECONDS.labels(self.name).time():
-                    done = self._processor.commit(chunk, sent, poison)
-            except BaseException:
-                self._relay.put_back(sent)
-                raise
-            self._relay.forget(sent)
-            return done
+            with TRANSACTION_SECONDS.labels(self.name).time():
+                return self._processor.commit(chunk, sent, poison)
 
-        committed = await self._when_available(commit)
+        # Taken here, not in the thread of the commit: the relay notes what is sent in this one.
+        sent = self._relay.take_sent()
+        try:
+            committed = await self._when_available(commit)
+        except BaseException:
+            self._relay.put_back(sent)
+            raise
+        self._relay.forget(sent)
         if committed is not None and committed.outbox_no is not None:
             await self._relay.submit(committed.outbox_no, committed.messages)
 
