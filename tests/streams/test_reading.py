@@ -1,0 +1,146 @@
+"""That each message of a chunk is read or refused with its reason, whatever its neighbours are."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from in_process import EMPLOYMENTS, LogRecord, job, permit
+
+from saphan_projections.linking import LinkMessage
+from saphan_schemas.codec import Codec
+from saphan_schemas.topics import (
+    BROKER_MESSAGE_BYTES_MAX,
+    DEAD_LETTERS,
+    EMPLOYER_PAIRS,
+    HEARTBEATS,
+    INSURED_PERSONS,
+    MESSAGE_BYTES_MAX,
+    WORKER_RECORDS,
+)
+from saphan_schemas.values import to_wire
+from saphan_streams.reading import Refusal, dead_letters, read_feed_chunk, read_worker_chunk
+from saphan_streams.transport import Chunk
+
+CODEC = Codec()
+
+
+def encoded(topic: str, record: dict[str, Any]) -> bytes:
+    kinds = CODEC.catalogue.kinds(topic)
+    whole = {**dict.fromkeys(kinds), "version": 1, "changed_at": "2026-01-01T00:00:00Z", "deleted": False, **record}
+    return CODEC.encode(topic, to_wire(kinds, {name: whole[name] for name in kinds}))
+
+
+def chunk(topic: str, *messages: tuple[bytes | None, bytes | None]) -> Chunk:
+    rows = [
+        LogRecord(topic, 1, 100 + number, 77, key, value, -1 if value is None else len(value))
+        for number, (key, value) in enumerate(messages)
+    ]
+    return Chunk(topic, 1, rows)
+
+
+GOOD = encoded(EMPLOYMENTS, job(1))
+BAD: dict[str, tuple[bytes | None, bytes | None]] = {
+    "not_wire_format": (b"E-1", b"nonsense"),
+    "corrupt": (b"E-1", GOOD[:-3]),
+    "unknown_schema_id": (b"E-1", b"\x00\x7f\xff\xff\xf0" + GOOD[5:]),
+    "wrong_schema": (b"E-1", encoded("doe.work-permits.v1", permit(1))),
+    "too_large": (b"E-1", GOOD + b"\x00" * 10_000_000),
+    "no_key": (None, GOOD),
+    "wrong_key": (b"E-2", GOOD),
+    "no_value": (b"E-1", None),
+    "invalid_buddhist_era": (b"E-1", encoded(EMPLOYMENTS, job(1, start="2569-01-01"))),
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_a_bad_message_is_refused_with_its_reason_and_origin_and_its_neighbours_are_read(reason: str) -> None:
+    found = read_feed_chunk(CODEC, chunk(EMPLOYMENTS, (b"E-1", GOOD), BAD[reason], (b"E-1", GOOD)), MESSAGE_BYTES_MAX)
+    assert [event.offset for event in found.events] == [100, 102]
+    (refusal,) = found.refusals
+    assert refusal.reason == reason
+    (letter,) = dead_letters(CODEC, "link", chunk(EMPLOYMENTS), [refusal])
+    value = CODEC.decode(DEAD_LETTERS, letter.value)
+    assert letter.key == f"{EMPLOYMENTS}-1-101".encode()
+    assert (value["stage"], value["reason"], value["topic"], value["partition"], value["offset"]) == (
+        "link", reason, EMPLOYMENTS, 1, 101,
+    )  # fmt: skip
+    assert (value["key"], value["value"]) == BAD[reason]
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_the_detail_of_a_refusal_tells_nothing_of_the_content(reason: str) -> None:
+    (refusal,) = read_feed_chunk(CODEC, chunk(EMPLOYMENTS, BAD[reason]), MESSAGE_BYTES_MAX).refusals
+    assert job(1)["non_thai_id"] not in refusal.detail
+    assert "E-1" not in refusal.detail
+    assert refusal.detail
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.none() | st.binary(max_size=8), st.none() | st.binary(max_size=60))
+        | st.sampled_from([*list(BAD.values())[:4], (b"E-1", GOOD)]),
+        max_size=8,
+    ),
+    st.sampled_from([EMPLOYMENTS, HEARTBEATS, EMPLOYER_PAIRS, INSURED_PERSONS]),
+)
+def test_every_message_is_read_or_refused(messages: list[tuple[bytes | None, bytes | None]], topic: str) -> None:
+    found = read_feed_chunk(CODEC, chunk(topic, *messages), MESSAGE_BYTES_MAX)
+    offsets = [row.offset for row in found.events] + [row.offset for row in found.heartbeats]
+    offsets += [row.record.offset for row in found.refusals]
+    assert sorted(offsets) == [100 + number for number in range(len(messages))]
+    assert len(dead_letters(CODEC, "link", chunk(topic), found.refusals)) == len(found.refusals)
+
+
+def test_a_message_that_fits_into_no_letter_does_not_hold_up_what_follows() -> None:
+    """The broker measures compressed messages, so that one may come that is too large to be sent on as it is."""
+    value = b"\x00" * BROKER_MESSAGE_BYTES_MAX
+    bad = chunk(EMPLOYMENTS, (b"E-1", value))
+    refusal = Refusal(bad.records[0], "too_large", "too many bytes")
+    (letter,) = dead_letters(CODEC, "link", bad, [refusal])
+    assert len(letter.value) < BROKER_MESSAGE_BYTES_MAX - 10_000
+    told = CODEC.decode(DEAD_LETTERS, letter.value)
+    assert (told["key"], told["value"]) == (b"E-1", None)
+    assert "only at its origin" in told["detail"]
+    huge_key = chunk(EMPLOYMENTS, (value, b"x"))
+    (letter,) = dead_letters(CODEC, "link", huge_key, [Refusal(huge_key.records[0], "wrong_key", "…")])
+    assert len(letter.value) < 10_000
+
+
+def _heartbeat(feed: str) -> bytes:
+    ends = [{"partition": 0, "offset": 5}]
+    return CODEC.encode(HEARTBEATS, {"feed": feed, "complete_until": 9, "sent_at": 9, "end_offsets": ends})
+
+
+def test_a_heartbeat_is_keyed_by_the_feed_that_it_speaks_of() -> None:
+    value = _heartbeat(EMPLOYMENTS)
+    messages = [(EMPLOYMENTS.encode(), value), (b"other", value), (None, value)]
+    found = read_feed_chunk(CODEC, chunk(HEARTBEATS, *messages), MESSAGE_BYTES_MAX)
+    assert [(row.feed, row.complete_until, row.offset) for row in found.heartbeats] == [(EMPLOYMENTS, 9, 100)]
+    assert [row.reason for row in found.refusals] == ["wrong_key", "wrong_key"]
+
+
+def _worker_message(**more: Any) -> bytes:
+    plain = ("record", 5, 7, 3, EMPLOYMENTS, "E-1", 1, 0, False, 0, 0, 0, 0, GOOD)
+    message: dict[str, Any] = {**dict(zip(LinkMessage._fields, plain, strict=True)), **more}
+    return CODEC.encode(WORKER_RECORDS, message)
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda: b"nonsense", "not_wire_format"),
+        (lambda: None, "no_value"),
+        (lambda: _worker_message(payload=b"nonsense"), "corrupt_payload"),
+        (lambda: _worker_message(feed="no-such.feed"), "corrupt_payload"),
+    ],
+)
+def test_what_link_never_sends_is_refused_by_integrate_too(make: Callable[[], bytes | None], reason: str) -> None:
+    good = (b"5", _worker_message())
+    events, refusals = read_worker_chunk(CODEC, chunk(WORKER_RECORDS, good, (b"5", make()), good))
+    assert [event.message.record_id for event in events] == ["E-1", "E-1"]
+    assert [refusal.reason for refusal in refusals] == [reason]
+    assert events[0].record is not None
+    assert events[0].record["employer_id"] == "EMP-A"

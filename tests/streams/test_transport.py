@@ -1,0 +1,128 @@
+"""That a partition's messages become chunks without a gap, a repeat or a change of order."""
+
+import asyncio
+import itertools
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from faust.types import TP, Message
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saphan_streams.transport import Chunk, ChunkConsumer, cut
+
+PLACE = TP("a-topic", 0)
+
+
+class LogRecord(NamedTuple):
+    offset: int
+    serialized_value_size: int = 10
+    timestamp: int = 1_000
+    timestamp_type: int = 0
+
+
+records = st.lists(st.builds(LogRecord, offset=st.just(0), serialized_value_size=st.integers(-1, 60)), max_size=60).map(
+    lambda rows: [row._replace(offset=number) for number, row in enumerate(rows)]
+)
+
+
+@given(records, st.integers(1, 20), st.integers(1, 200))
+def test_pieces_joined_are_the_whole_and_each_keeps_the_limits(
+    rows: list[LogRecord], records_max: int, bytes_max: int
+) -> None:
+    pieces = list(cut(rows, records_max, bytes_max))
+    assert [row for piece in pieces for row in piece] == rows
+    for piece in pieces:
+        assert 1 <= len(piece) <= records_max
+        assert len(piece) == 1 or sum(max(row.serialized_value_size, 0) for row in piece) <= bytes_max
+
+
+@given(records, st.integers(1, 20), st.integers(1, 200))
+def test_no_piece_is_smaller_than_it_must_be(rows: list[LogRecord], records_max: int, bytes_max: int) -> None:
+    pieces = list(cut(rows, records_max, bytes_max))
+    for piece, following in itertools.pairwise(pieces):
+        size = sum(max(row.serialized_value_size, 0) for row in [*piece, following[0]])
+        assert len(piece) == records_max or size > bytes_max
+
+
+class App:
+    """As much of a Faust application as the consumer asks for."""
+
+    consumer_generation_id = 1
+
+
+class Consumer(ChunkConsumer):
+    """The consumer without a broker: only how it hands chunks over and what it reports."""
+
+    def __init__(self) -> None:
+        self.app = App()
+        self.flow_active = True
+        self._read_offset: dict[TP, int | None] = defaultdict(lambda: None)
+        self._acked: dict[TP, list[int]] = defaultdict(list)
+        self._acked_index: dict[TP, set[int]] = defaultdict(set)
+        self.delivered: list[Chunk] = []
+        self.messages: list[Message] = []
+
+    async def callback(self, message: Message) -> None:
+        self.messages.append(message)
+        assert isinstance(message.value, Chunk)
+        self.delivered.append(message.value)
+
+    def deliver(self, rows: Sequence[Any], generation: int = 1) -> bool:
+        return asyncio.run(self._deliver(PLACE, rows, generation))
+
+    @property
+    def offsets(self) -> list[int]:
+        return [record.offset for chunk in self.delivered for record in chunk.records]
+
+
+def rows(*offsets: int) -> list[LogRecord]:
+    return [LogRecord(offset) for offset in offsets]
+
+
+def test_a_chunk_carries_its_place_and_where_to_read_on_also_after_a_gap() -> None:
+    """Compaction and transactions leave offsets out."""
+    consumer = Consumer()
+    assert consumer.deliver(rows(3, 4, 9))
+    (chunk,) = consumer.delivered
+    assert (chunk.topic, chunk.partition, chunk.next_offset) == ("a-topic", 0, 10)
+    assert consumer.messages[0].offset == 9
+    assert consumer.deliver(rows(17))
+    assert consumer.offsets == [3, 4, 9, 17]
+
+
+def test_what_was_fetched_before_a_seek_is_trimmed_and_not_handed_over_twice() -> None:
+    consumer = Consumer()
+    consumer._read_offset[PLACE] = 5
+    assert consumer.deliver(rows(3, 4, 5, 6))
+    assert consumer.deliver(rows(4, 5))
+    assert consumer.deliver(rows(6, 7, 8))
+    assert consumer.offsets == [5, 6, 7, 8]
+
+
+def test_a_seek_backwards_delivers_again() -> None:
+    consumer = Consumer()
+    consumer.deliver(rows(1, 2, 3))
+    consumer._read_offset[PLACE] = 2
+    consumer.deliver(rows(2, 3))
+    assert consumer.offsets == [1, 2, 3, 2, 3]
+
+
+def test_what_was_fetched_for_an_older_assignment_is_left_alone() -> None:
+    consumer = Consumer()
+    assert not consumer.deliver(rows(0, 1), generation=0)
+    consumer.flow_active = False
+    assert not consumer.deliver(rows(0, 1))
+    assert consumer.delivered == []
+    assert consumer._read_offset[PLACE] is None
+
+
+def test_what_is_reported_to_the_broker_is_after_the_last_acknowledged_chunk_and_only_once() -> None:
+    consumer = Consumer()
+    assert consumer._new_offset(PLACE) is None
+    consumer._acked[PLACE] += [9, 17]
+    consumer._acked_index[PLACE] |= {9, 17}
+    assert consumer._new_offset(PLACE) == 18
+    assert consumer._new_offset(PLACE) is None
+    assert consumer._acked_index[PLACE] == set()
