@@ -1,6 +1,7 @@
 """How many messages leave at once: whole batches to each partition, in order, acknowledged by every in-sync replica."""
 
 import asyncio
+import contextlib
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,8 @@ from aiokafka.errors import KafkaError
 
 _BATCH_BYTES_MAX = 1_000_000
 _REQUEST_BYTES_MAX = 17_000_000
+_ACKNOWLEDGE_SECONDS_MAX = 20
+_CLOSE_SECONDS_MAX = 3
 _MASK = 0xFFFFFFFF
 _MIX = 0x5BD1E995
 
@@ -52,10 +55,18 @@ class BatchProducer:
     """Sends messages in whole batches.
 
     A second batch for a partition leaves only when the first is acknowledged, so that nothing overtakes
-    what failed. ``security`` holds aiokafka's connection settings.
+    what failed. ``security`` holds aiokafka's connection settings; a call that is not acknowledged within
+    ``acknowledge_seconds_max`` has failed.
     """
 
-    def __init__(self, bootstrap: str, client_id: str, security: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        client_id: str,
+        security: Mapping[str, Any] | None = None,
+        acknowledge_seconds_max: float = _ACKNOWLEDGE_SECONDS_MAX,
+    ) -> None:
+        self._acknowledge_seconds_max = acknowledge_seconds_max
         self._settings: dict[str, Any] = {
             "bootstrap_servers": bootstrap,
             "client_id": client_id,
@@ -77,16 +88,14 @@ class BatchProducer:
         try:
             await producer.start()
         except BaseException:
-            await producer.stop()
+            await _close(producer)
             raise
         self._producer = producer
         return producer
 
     async def stop(self) -> None:
         """Close the connection; what was sent is already acknowledged."""
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await producer.stop()
+        await self._discard()
 
     async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:
         """Send and wait for every acknowledgement; order is kept within a partition.
@@ -100,10 +109,17 @@ class BatchProducer:
             if partition is None:
                 partition = partition_of(message.key, partition_count)
             by_partition.setdefault(partition, []).append(message)
-        outcomes = await asyncio.gather(
+        sending = asyncio.gather(
             *(_send_in_order(producer, topic, partition, rows) for partition, rows in by_partition.items()),
             return_exceptions=True,
         )
+        try:
+            outcomes = await asyncio.wait_for(sending, self._acknowledge_seconds_max)
+        except TimeoutError as late:
+            # An idempotent aiokafka producer would try again for ever, without a word.
+            await self._discard()
+            message_text = f"{topic}: no acknowledgement within {self._acknowledge_seconds_max:g} s"
+            raise SendFailed(message_text) from late
         failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         if failures:
             await self._discard()
@@ -122,8 +138,17 @@ class BatchProducer:
     async def _discard(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            closing = asyncio.ensure_future(producer.stop())
-            await asyncio.wait([closing], timeout=5)
+            await _close(producer)
+
+
+async def _close(producer: AIOKafkaProducer) -> None:
+    """Close, but do not wait for a broker that is gone: what is not acknowledged is sent again by whoever keeps it."""
+    with contextlib.suppress(TimeoutError, KafkaError):
+        await asyncio.wait_for(producer.stop(), _CLOSE_SECONDS_MAX)
+        return
+    # stop() first waits for every message to be acknowledged; there is no public way to give them up.
+    await producer._sender.close()  # noqa: SLF001
+    await producer.client.close()
 
 
 async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Message]) -> None:
