@@ -166,8 +166,7 @@ def test_a_registry_that_is_read_only_says_so(registry: Registry) -> None:
 
 
 def test_an_id_that_stands_for_another_schema_is_not_believed(registry: Registry) -> None:
-    other = json.dumps({"type": "record", "name": "R", "fields": []})
-    registry._schema = lambda _: (200, {"schema": other})  # type: ignore[method-assign]
+    registry.forged_schema = json.dumps({"type": "record", "name": "R", "fields": []})
     with (
         connect(registry.url) as client,
         pytest.raises(RegistryRefused, match=r"is not .*-value version 1 but another"),

@@ -1,18 +1,9 @@
-"""What a valid record is: every rule with a record that breaks it, and the quick screen held to the thorough rules."""
-
-from typing import Any
+"""What a valid record is: every rule with a record that breaks it."""
 
 import pytest
-from avro_samples import values_of
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from good_records import CITIZEN, COMPANY, PERSON, Record, good
 
-from saphan_schemas import rules
 from saphan_schemas.catalogue import default_catalogue
-from saphan_schemas.checking import EXAMPLES
-from saphan_schemas.codec import Codec
-from saphan_schemas.record_checks import explain
-from saphan_schemas.record_codec import structure
 from saphan_schemas.rules import check_digit, problems
 from saphan_schemas.topics import (
     CONTRIBUTIONS,
@@ -29,25 +20,8 @@ from saphan_schemas.topics import (
     STAYS,
     WORK_PERMITS,
 )
-from saphan_schemas.values import to_wire
 
-Record = dict[str, Any]
-CODEC = Codec()
 EACH_FEED = pytest.mark.parametrize("feed", RECORD_FEEDS)
-PERSON = "0071015201849"
-COMPANY = "071555600123" + check_digit("071555600123")
-CITIZEN = "371050012087" + check_digit("371050012087")
-NAMES = {
-    WORK_PERMITS: "mou-worker", EMPLOYMENTS: "left", DOE_EMPLOYERS: "company", NON_THAI_IDS: "pink-card",
-    STAYS: "entry", INSURED_PERSONS: "section-33", CONTRIBUTIONS: "january", SSO_EMPLOYERS: "head-office",
-    HEALTH_COVER: "one-year", INSPECTIONS: "visit", EMPLOYER_PAIRS: "confirmed", HEARTBEATS: "sso",
-}  # fmt: skip
-
-
-def good(feed: str, /, **change: Any) -> Record:
-    """A good record in wire form, some of it changed; dates may be given as text."""
-    message = bytes.fromhex((EXAMPLES / feed / f"{NAMES[feed]}.hex").read_text(encoding="ascii"))
-    return CODEC.decode(feed, message) | to_wire(default_catalogue().kinds(feed), change)
 
 
 def codes(feed: str, record: Record) -> set[tuple[str, str, str]]:
@@ -270,45 +244,3 @@ def test_what_was_expected_never_repeats_what_was_found() -> None:
             value = change.get(field)
             if isinstance(value, str) and len(value) > 4:
                 assert value not in found.expected
-
-
-SAMPLES = {
-    feed: st.fixed_dictionaries(
-        {
-            name: st.one_of(st.just(good(feed)[name]), st.just(good(feed)[name]), kind)
-            for name, kind in {
-                field["name"]: values_of(field["type"])
-                for field in structure(default_catalogue().latest(feed).parsed())["fields"]
-            }.items()
-        }
-    )
-    for feed in RECORD_FEEDS
-}
-
-
-@EACH_FEED
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(data=st.data())
-def test_the_quick_screen_lets_pass_only_what_the_thorough_rules_find_good(feed: str, data: st.DataObject) -> None:
-    record = data.draw(SAMPLES[feed])
-    assert problems(feed, record) == explain(feed, default_catalogue().kinds(feed), record)
-
-
-@EACH_FEED
-def test_the_quick_screen_answers_for_the_usual_record(feed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def too_slow(*_: Any) -> list[rules.Problem]:
-        raise AssertionError("the thorough pass was taken for a good record")
-
-    monkeypatch.setattr(rules, "explain", too_slow)
-    assert problems(feed, good(feed)) == []
-
-
-@EACH_FEED
-@settings(max_examples=100, deadline=None)
-@given(data=st.data())
-def test_nothing_makes_the_rules_fail(feed: str, data: st.DataObject) -> None:
-    anything = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.lists(st.none()))
-    record = good(feed) | data.draw(st.dictionaries(st.sampled_from(sorted(good(feed))), anything, max_size=4))
-    for found in problems(feed, record):
-        assert found.field
-        assert found.expected
