@@ -1,0 +1,1 @@
+"""What `saphan bench` measures, on a platform of its own that is thrown away afterwards."""

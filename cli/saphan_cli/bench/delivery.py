@@ -1,0 +1,227 @@
+"""How fast link is when Faust brings it single messages as it does by default, and when it brings whole chunks.
+
+A program of its own: ``python -m saphan_cli.bench.delivery stock|stock_single|chunks SECONDS EVENTS`` with the settings in the
+environment. Both ways read the same topics from the beginning, commit with the same LinkProcessor in chunks of at most
+the same size, and publish with the same relay. Events, seconds and CPU seconds are left in a file of the data directory.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import faust
+from faust.types import TP
+
+from saphan_infra import logs
+from saphan_infra.clock import monotonic_seconds, now_ms
+from saphan_infra.kafka_admin import end_offsets
+from saphan_infra.owned_process import write_json
+from saphan_infra.producer import BatchProducer
+from saphan_infra.settings import Settings, load_settings
+from saphan_projections.database import Database
+from saphan_projections.migrate import migrate
+from saphan_schemas.codec import Codec
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+from saphan_streams.app import chunk_topic, create_app
+from saphan_streams.link import LinkCounts, LinkProcessor, LinkSettings
+from saphan_streams.relay import Relay
+from saphan_streams.shell import Shell
+from saphan_streams.transport import Chunk
+
+#: Where the result is left, in the data directory.
+RESULT_FILE = "result.json"
+_NAMES = (*RECORD_FEEDS, HEARTBEATS)
+
+
+class _Record(NamedTuple):
+    """A message as aiokafka's fetcher gives it, as far as link looks at it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Iterable[tuple[str, bytes]]
+    serialized_value_size: int
+
+
+class Tally:
+    """Counts committed events between the first that the agent gets and the end of the time."""
+
+    def __init__(self, seconds: float, events_max: int) -> None:
+        self._seconds = seconds
+        self._events_max = events_max
+        self._began: float | None = None
+        self._cpu_began = 0.0
+        self.events = 0
+        self.at = 0.0
+        self.cpu = 0.0
+
+    def begin(self) -> None:
+        """The agent has got something."""
+        if self._began is None:
+            self._began = monotonic_seconds()
+            self._cpu_began = _cpu_seconds()
+
+    def committed(self, counts: LinkCounts) -> None:
+        """A chunk is committed."""
+        self.events += counts.events
+        self.at, self.cpu = monotonic_seconds(), _cpu_seconds()
+
+    def time_is_over(self) -> bool:
+        """Whether no more is to be taken."""
+        return self._began is not None and monotonic_seconds() - self._began >= self._seconds
+
+    def is_complete(self, waiting: int) -> bool:
+        """Whether everything that there is has come, ``waiting`` events of it not yet committed."""
+        return self.events + waiting >= self._events_max
+
+    def report(self) -> dict[str, Any]:
+        """Events, seconds and CPU seconds up to the last commit."""
+        began = self._began if self._began is not None else self.at
+        return {"events": self.events, "seconds": self.at - began, "cpu_seconds": self.cpu - self._cpu_began}
+
+
+def _cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+async def _leave(shell: Shell) -> None:
+    await shell.stop()
+    os.kill(os.getpid(), signal.SIGTERM)
+    # Faust would start an agent that ends again.
+    await asyncio.Event().wait()
+
+
+def chunks_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
+    """Link's own way: one Faust event for each fetched chunk."""
+    app = create_app(
+        "bench-chunks",
+        bootstrap=settings.bootstrap,
+        data_dir=str(settings.data_dir),
+        positions=shell,
+        chunk_records_max=settings.chunk_records_max,
+        chunk_bytes_max=settings.chunk_bytes_max,
+    )
+
+    async def work(stream: Any) -> None:
+        async for chunk in stream:
+            tally.begin()
+            if tally.time_is_over():
+                break
+            await shell.handle(chunk)
+            if tally.is_complete(0):
+                break
+        await _leave(shell)
+
+    app.agent(chunk_topic(app, *_NAMES), name="chunks", concurrency=1)(work)
+    return app
+
+
+def stock_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
+    """Faust as it comes: its own transport, one event for each message; the agent collects them into chunks."""
+    return _stock_app(settings, shell, tally, settings.chunk_records_max)
+
+
+def stock_single_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
+    """Faust as it comes and as its agents are mostly written: each message by itself."""
+    return _stock_app(settings, shell, tally, 1)
+
+
+def _stock_app(settings: Settings, shell: Shell, tally: Tally, collected_max: int) -> faust.App:
+    app = faust.App(
+        "saphan-bench-stock",
+        broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
+        datadir=str(settings.data_dir),
+        store="memory://",
+        web_enabled=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        consumer_auto_offset_reset="earliest",
+        stream_wait_empty=False,
+    )
+    topic = app.topic(*_NAMES, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+
+    async def work(stream: Any) -> None:
+        await shell.resume(await _bounds(settings))
+        waiting: dict[tuple[str, int], list[_Record]] = {}
+        count = 0
+        async for event in stream.events():
+            tally.begin()
+            if tally.time_is_over():
+                break
+            message = event.message
+            rows = waiting.setdefault((message.topic, message.partition), [])
+            rows.append(_as_fetched(message))
+            count += 1
+            if len(rows) >= collected_max:
+                count -= len(rows)
+                await shell.handle(
+                    Chunk(message.topic, message.partition, waiting.pop((message.topic, message.partition)))
+                )
+            if tally.is_complete(count):
+                break
+        for (name, partition), rows in waiting.items():
+            await shell.handle(Chunk(name, partition, rows))
+        await _leave(shell)
+
+    app.agent(topic, name="stock", concurrency=1)(work)
+    return app
+
+
+def _as_fetched(message: Any) -> _Record:
+    key, value = message.key, message.value
+    size = len(value) if value else -1
+    timestamp_ms = round(message.timestamp * 1000)
+    return _Record(message.topic, message.partition, message.offset, timestamp_ms, key, value, message.headers, size)
+
+
+async def _bounds(settings: Settings) -> dict[TP, tuple[int, int]]:
+    return {
+        TP(name, partition): (0, end)
+        for name in _NAMES
+        for partition, end in (await asyncio.to_thread(end_offsets, settings.bootstrap, name)).items()
+    }
+
+
+WAYS: dict[str, Callable[[Settings, Shell, Tally], faust.App]] = {
+    "stock": stock_app,
+    "stock_single": stock_single_app,
+    "chunks": chunks_app,
+}
+
+
+def main(way: str, seconds: float, events_max: int) -> None:
+    """Measure one way and leave the result in the data directory."""
+    settings = load_settings()
+    logs.configure("WARNING", settings.log_format)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    migrate(settings.link_url)
+    tally = Tally(seconds, events_max)
+    processor = LinkProcessor(
+        Database(settings.link_url),
+        Codec(),
+        LinkSettings(f"bench-{way}", settings.message_bytes_max, now_ms, tally.committed),
+    )
+    relay = Relay(BatchProducer(settings.bootstrap, f"saphan-bench-{way}"))
+    shell = Shell(f"bench-{way}", processor, relay, lambda: None)
+    app = WAYS[way](settings, shell, tally)
+    worker = faust.Worker(app, override_logging=False, loglevel=logging.WARNING, quiet=True)
+    try:
+        worker.execute_from_commandline()
+    except SystemExit as leaving:
+        if leaving.code:
+            raise
+    finally:
+        write_json(settings.data_dir / RESULT_FILE, tally.report())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))

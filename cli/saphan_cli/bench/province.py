@@ -1,0 +1,135 @@
+"""Which events a benchmark sends: a simulated province in order of publication, and workers whom nobody has met yet."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from saphan_infra.clock import now_ms
+from saphan_infra.kafka_admin import end_offsets
+from saphan_infra.producer import BatchProducer, Message
+from saphan_publishers.messages import MessageMaker, heartbeat_maker
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
+from saphan_simulation.parameters import load_parameters
+from saphan_simulation.spool import Spool
+from saphan_simulation.wording import parsed, spooled_wire, unspooled
+from saphan_simulation.world import World
+
+_BATCH_EVENTS = 20_000
+#: What a worker brings in a year, rounded down: enough new workers for a wanted number of events.
+_EVENTS_PER_WORKER_MIN = 9
+
+Send = Callable[[int], None]
+
+
+class Size(NamedTuple):
+    """How large the province is. ``events`` is the most that is sent, the earliest first."""
+
+    events: int
+    workers: int
+    months: int
+    seed: int
+
+
+class Loaded(NamedTuple):
+    """What was sent: messages of each feed (heartbeats too), and how many bytes their values have."""
+
+    by_feed: Mapping[str, int]
+    value_bytes: int
+
+    @property
+    def events(self) -> int:
+        """Messages of all feeds."""
+        return sum(self.by_feed.values())
+
+
+class Province:
+    """A world with some workers more than are loaded, who arrive later."""
+
+    def __init__(self, size: Size, newcomer_events: int = 0) -> None:
+        self.size = size
+        newcomers = -(-newcomer_events // _EVENTS_PER_WORKER_MIN)
+        self._world = World(load_parameters(), size.seed, size.workers + newcomers, size.months)
+        self._newcomer_events = newcomer_events
+
+    def messages(self) -> Iterator[tuple[str, Message]]:
+        """(feed, message) of the employers and the first workers, in order of publication; call it first."""
+        return _messages(self._main(), self.size.events)
+
+    def newcomers(self) -> Iterator[tuple[str, Message]]:
+        """The same of the workers after those."""
+        return _messages(self._later(), self._newcomer_events)
+
+    def complete_until_ms(self, feed: str) -> int | None:
+        """Up to when the simulated agency says that its feed is complete; None when it says nothing."""
+        return self._world.agencies.complete_until_ms(feed)
+
+    def _main(self) -> Iterator[Any]:
+        yield from self._world.employer_events()
+        for number in range(1, self.size.workers + 1):
+            yield from self._world.worker(number).events
+
+    def _later(self) -> Iterator[Any]:
+        for number in range(self.size.workers + 1, self._world.workers + 1):
+            yield from self._world.worker(number).events
+
+
+def _messages(events: Iterator[Any], count_max: int) -> Iterator[tuple[str, Message]]:
+    makers = {feed: MessageMaker(feed) for feed in RECORD_FEEDS}
+    with TemporaryDirectory(prefix="saphan-bench-") as directory:
+        spool = Spool(Path(directory))
+        for when_ms, feed, record in events:
+            spool.add(spooled_wire(when_ms, feed, record))
+        for count, line in enumerate(spool.lines()):
+            if count == count_max:
+                break
+            _, feed, text = unspooled(line)
+            yield feed, makers[feed].message(parsed(text))
+
+
+async def load(bootstrap: str, province: Province, progress: Send) -> Loaded:
+    """Send the province's records, then one heartbeat of each feed with its real end offsets. Raises SendFailed."""
+    producer = BatchProducer(bootstrap, "saphan-bench-load")
+    await producer.start()
+    counts: dict[str, int] = {}
+    value_bytes = 0
+    waiting: dict[str, list[Message]] = {}
+    sent = 0
+    try:
+        for count, (feed, message) in enumerate(province.messages(), 1):
+            waiting.setdefault(feed, []).append(message)
+            counts[feed] = counts.get(feed, 0) + 1
+            value_bytes += len(message.value or b"")
+            if count % _BATCH_EVENTS == 0:
+                await send_all(producer, waiting)
+                waiting = {}
+                progress(count)
+            sent = count
+        await send_all(producer, waiting)
+        progress(sent)
+        heartbeats = await _heartbeats(bootstrap, province)
+        await producer.send(HEARTBEATS, heartbeats, TOPICS[HEARTBEATS].partitions)
+        counts[HEARTBEATS] = len(heartbeats)
+    finally:
+        await producer.stop()
+    return Loaded(counts, value_bytes)
+
+
+async def send_all(producer: BatchProducer, by_feed: Mapping[str, list[Message]]) -> None:
+    """Send to several feeds at once; returns when all is acknowledged."""
+    await asyncio.gather(*(producer.send(feed, rows, TOPICS[feed].partitions) for feed, rows in by_feed.items()))
+
+
+async def _heartbeats(bootstrap: str, province: Province) -> list[Message]:
+    maker = heartbeat_maker()
+    found = []
+    for feed in RECORD_FEEDS:
+        until_ms = province.complete_until_ms(feed)
+        if until_ms is None:
+            continue
+        ends = await asyncio.to_thread(end_offsets, bootstrap, feed)
+        offsets = [{"partition": partition, "offset": offset} for partition, offset in sorted(ends.items())]
+        record = {"feed": feed, "complete_until": until_ms, "end_offsets": offsets, "sent_at": now_ms()}
+        found.append(maker.heartbeat(record))
+    return found
