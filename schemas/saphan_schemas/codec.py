@@ -33,14 +33,17 @@ class Codec:
         self._readers: dict[str, dict[bytes, Callable[[bytes], Record]]] = {}
 
     def encode(self, topic: str, record: Mapping[str, Any]) -> bytes:
-        """One record as bytes. Raises ValueError when a field is missing or of another type."""
+        """One record as bytes. Raises ValueError when a field is missing, of another type or out of its range."""
         entry = self._encoders.get(topic)
         if entry is None:
             newest = self.catalogue.latest(topic)
             header = bytes([_MAGIC]) + newest.schema_id.to_bytes(4, "big")
             entry = self._encoders[topic] = (header, encoder(newest))
         header, write = entry
-        return header + write(record)
+        try:
+            return header + write(record)
+        except TypeError as error:
+            raise ValueError(f"{topic}: a value has the wrong type") from error
 
     def decode(self, topic: str, value: bytes | None) -> Record:
         """One message as a record. Raises UndecodableMessage."""
