@@ -1,7 +1,6 @@
 """Which commands there are; each is a module under saphan_cli.commands that registers itself here."""
 
 from importlib import import_module
-from importlib.util import find_spec
 
 import typer
 
@@ -33,8 +32,7 @@ app = typer.Typer(
     help="Saphan: live, integrated records of migrant workers' social protection, and alerts to the SSO.",
 )
 for _name in COMMANDS:
-    if find_spec(f"saphan_cli.commands.{_name}"):
-        import_module(f"saphan_cli.commands.{_name}").register(app)
+    import_module(f"saphan_cli.commands.{_name}").register(app)
 
 
 def main() -> None:
