@@ -28,6 +28,9 @@ from saphan_projections.worker import (
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_day
 
+#: Marks what was decided but not told, so that it differs from every decision.
+_UNTOLD = "untold"
+
 
 class WorkerRecord(NamedTuple):
     """A message of worker.records.v1 with its decoded payload (None when the record moved away)."""
@@ -207,6 +210,8 @@ class Integrator:
 
     def _away(self, message: LinkMessage) -> None:
         state = self._states[message.worker_no]
+        if message.deleted and message.record_no in state.members and message.record_no not in state.alerts:
+            self._decide_before_it_goes(state, message)
         if not state.remove(message.record_no, message.sequence):
             return
         if message.kind == "moved" and message.record_no in state.alerts:
@@ -214,6 +219,20 @@ class Integrator:
             known = state.alerts.pop(message.record_no)
             self._effects.alerts_moved.add((known.alert_id, message.worker_no))
         self._touch(message, None)
+
+    def _decide_before_it_goes(self, state: WorkerState, message: LinkMessage) -> None:
+        """An employment comes and goes in one chunk: before it came here, its alert may have been told elsewhere."""
+        job = employments(state).get(message.record_no)
+        if job is None or job.start_day is None or not job.employer_id:
+            return
+        decision = decide(job, insurances(state), self._by_account, self._watermarks.get(INSURED_PERSONS), self._law)
+        record_no, sequence = message.record_no, state.members[message.record_no].sequence
+        opaque, record_id = worker_id(state, self._key), job.reference.record_id
+        self._note(state, opaque, record_no, record_id, job.employer_id, decision, sequence, message.received_at)
+        # Only that it is over is to be told; if it comes back within the chunk, it is news.
+        self._effects.alerts[-1] = self._effects.alerts[-1]._replace(told=False)
+        known = state.alerts[record_no]
+        state.alerts[record_no] = known._replace(told=(*known.told, _UNTOLD))
 
     def _touch(self, message: LinkMessage, member: Member | None) -> None:
         key = message.worker_no, message.record_no
@@ -317,7 +336,7 @@ class Integrator:
     ) -> None:
         known = state.alerts.get(record_no)
         told = fingerprint(decision)
-        evidence_hash = hash_of(decision.evidence)
+        evidence_hash = hash_of(opaque, decision.evidence)
         if known is not None and known.told == told and known.evidence_hash == evidence_hash:
             return
         news = known is None or known.told != told
@@ -370,6 +389,7 @@ class Integrator:
         )
 
 
-def hash_of(evidence: Sequence[tuple[str, RecordReference]]) -> int:
-    """64 signed bits that change with the evidence, the same in every process."""
-    return int.from_bytes(blake2b(msgpack.packb(evidence), digest_size=8).digest(), "big", signed=True)
+def hash_of(worker_id: str, evidence: Sequence[tuple[str, RecordReference]]) -> int:
+    """64 signed bits that change with the evidence or the worker's opaque id, the same in every process."""
+    packed = msgpack.packb((worker_id, evidence))
+    return int.from_bytes(blake2b(packed, digest_size=8).digest(), "big", signed=True)
