@@ -223,7 +223,7 @@ class Integrator:
     def _decide_before_it_goes(self, state: WorkerState, message: LinkMessage) -> None:
         """An employment comes and goes in one chunk: before it came here, its alert may have been told elsewhere."""
         job = employments(state).get(message.record_no)
-        if job is None or job.start_day is None or not job.employer_id:
+        if job is None:
             return
         decision = decide(job, insurances(state), self._by_account, self._watermarks.get(INSURED_PERSONS), self._law)
         record_no, sequence = message.record_no, state.members[message.record_no].sequence
