@@ -49,7 +49,7 @@ _HEADS, _MIDDLES, _LATER_MIDDLES, _TAILS = _sums(13, 4), _sums(9, 3), _sums(6, 3
 _PERSON_HEADS = {
     head: rest
     for head, rest in _HEADS.items()
-    if head[0] in "12345678" or (head[0] == "0" and head != "0000" and (head[1] == "0" or head[3] in "019"))
+    if head[0] in "12345678" or (head[0] == "0" and (head[1] == "0" or head[3] in "019"))
     if not head.startswith("099")
 }
 
@@ -68,18 +68,22 @@ def has_right_check_digit(text: str) -> bool:
         return False
 
 
+#: Ten zeros in front leave no room for a registry office: somebody filled a form.
+_ZEROS = "0000000000"
+_FILLED_WITH_ZEROS = frozenset(check + check_digit(check) for check in (f"{_ZEROS}{n:02d}" for n in range(100)))
+
+
 def is_plain_person_number(text: str) -> bool:
     """Whether there is nothing at all to say about a person's number: the quick answer for nearly all of them."""
     try:
         fits = _TAILS[text[10:]] >> (_PERSON_HEADS[text[:4]] + _MIDDLES[text[4:7]] + _LATER_MIDDLES[text[7:10]]) & 1
     except KeyError:
         return False
-    return fits == 1 and text not in SPECIMENS
+    return fits == 1 and text not in SPECIMENS and text not in _FILLED_WITH_ZEROS
 
 
 def _is_placeholder_number(text: str) -> bool:
-    # Ten zeros in front leave no room for a registry office: somebody filled a form.
-    return text in SPECIMENS or text.startswith("0000000000")
+    return text in SPECIMENS or text.startswith(_ZEROS)
 
 
 def person_number_kind(text: str) -> NumberKind:
@@ -110,6 +114,8 @@ def usable_person_number(text: str) -> bool:
 
 def normalise_person_number(text: str) -> str:
     """Digits as 0-9 (also from Thai ๐-๙), without dashes, dots and blanks; anything else stays as it is."""
+    if not text.isdecimal():
+        text = text.replace("-", "").replace(" ", "")
     if text.isdecimal() and text.isascii():
         return text
     return _plain(text)
@@ -117,6 +123,8 @@ def normalise_person_number(text: str) -> str:
 
 def normalise_passport(text: str) -> str:
     """A document number in upper case with digits 0-9, without dashes, dots and blanks; a slash stays."""
+    if not text.isalnum():
+        text = text.replace("-", "").replace(" ", "")
     if text.isalnum() and text.isascii():
         return text.upper()
     return _plain(text).upper()
@@ -149,4 +157,4 @@ def usable_passport(text: str) -> bool:
     if _DOCUMENT_NUMBER(text) is None or text in SPECIMENS:
         return False
     plain = text.strip("0")
-    return bool(plain) and not plain.isalpha() and text != text[0] * len(text)
+    return bool(plain) and not plain.isalpha() and not text.startswith(_ZEROS) and text != text[0] * len(text)

@@ -69,7 +69,8 @@ __all__ = [
 _PLAIN_MONTH = re.compile(r"(?:19|20|21|22|23)[0-9]{2}-(?:0[1-9]|1[0-2])").fullmatch
 #: The usual document number: it is normal as it stands and cannot be a placeholder unless it is a specimen.
 _USUAL_DOCUMENT = re.compile(r"[A-Z]{1,3}0{0,6}[1-9][0-9]{3,12}").fullmatch
-_INSURED = re.compile(r"[1-9][0-9]{12}|00[1-9][0-9]{10}").fullmatch
+#: Thirteen digits of no company; specimens are looked up apart.
+_INSURED = re.compile(r"[1-9][0-9]{12}|00(?!00000000)[0-9]{11}").fullmatch
 
 
 def problems(feed: str, record: Mapping[str, Any]) -> list[Problem]:
@@ -82,12 +83,8 @@ def problems(feed: str, record: Mapping[str, Any]) -> list[Problem]:
         return heartbeat_problems(record)
     screen = _SCREENS.get(feed) or _screen(feed)
     try:
-        if (
-            _has_plain_envelope(screen, record)
-            and _has_plain_values(screen, record)
-            and _has_plain_texts(screen, record)
-            and _has_plain_numbers(screen, record)
-            and _is_complete(screen, record)
+        if _has_plain_envelope(screen, record) and (
+            _has_nothing_else(screen, record) if record["deleted"] else _has_plain_content(screen, record)
         ):
             return []
     except (KeyError, TypeError, AttributeError):
@@ -155,7 +152,7 @@ def _has_plain_envelope(screen: _Screen, record: Mapping[str, Any]) -> bool:
     record_id, version, changed_at = record["record_id"], record["version"], record["changed_at"]
     return (
         len(record) == screen.field_count
-        and record["deleted"] is False
+        and record["deleted"].__class__ is bool
         and 0 < len(record_id) <= RECORD_ID_CHARACTERS_MAX
         and record_id.isprintable()
         and (len(record_id) < 13 or record_id[0].isalpha())
@@ -163,6 +160,20 @@ def _has_plain_envelope(screen: _Screen, record: Mapping[str, Any]) -> bool:
         and 1 <= version <= VERSION_MAX
         and changed_at.__class__ is int
         and FIRST_CHANGE_MS <= changed_at <= LAST_CHANGE_MS
+    )
+
+
+def _has_nothing_else(screen: _Screen, record: Mapping[str, Any]) -> bool:
+    return list(record.values()).count(None) == screen.field_count - len(ENVELOPE)
+
+
+def _has_plain_content(screen: _Screen, record: Mapping[str, Any]) -> bool:
+    return (
+        _has_plain_values(screen, record)
+        and _has_plain_texts(screen, record)
+        and _has_plain_person_numbers(screen, record)
+        and _has_plain_documents(screen, record)
+        and _is_complete(screen, record)
     )
 
 
@@ -193,12 +204,22 @@ def _has_plain_texts(screen: _Screen, record: Mapping[str, Any]) -> bool:
     return True
 
 
-def _has_plain_numbers(screen: _Screen, record: Mapping[str, Any]) -> bool:
-    key = record["record_id"].upper()
+def _has_plain_person_numbers(screen: _Screen, record: Mapping[str, Any]) -> bool:
     for name, is_plain in screen.person_numbers:
         text = record[name]
-        if text is not None and (not is_plain(text) or text in SPECIMENS or text in key):
+        if text is None:
+            continue
+        if not is_plain(text):
+            text = normalise_person_number(text)
+            if not is_plain(text):
+                return False
+        if text in SPECIMENS or text in record["record_id"]:
             return False
+    return True
+
+
+def _has_plain_documents(screen: _Screen, record: Mapping[str, Any]) -> bool:
+    key = record["record_id"].upper()
     for name in screen.documents:
         text = record[name]
         if text is None:
@@ -207,7 +228,7 @@ def _has_plain_numbers(screen: _Screen, record: Mapping[str, Any]) -> bool:
             text = normalise_passport(text)
             if not usable_passport(text):
                 return False
-        if len(text) >= CARRIED_CHARACTERS_MIN and text in key and name in PERSON_FIELDS:
+        if text in key and len(text) >= CARRIED_CHARACTERS_MIN and name in PERSON_FIELDS:
             return False
     return True
 
