@@ -5,7 +5,16 @@ from typing import Any
 
 from faust.types import TP
 
-from saphan_infra.metrics import ALERT_EVENTS, CHUNK_RECORDS, FEED_EVENTS, FEED_STALE, REJECTED, saw_event, set_lag
+from saphan_infra.metrics import (
+    ALERT_EVENTS,
+    CHUNK_RECORDS,
+    FEED_EVENTS,
+    FEED_STALE,
+    REJECTED,
+    saw_event,
+    saw_heartbeat,
+    set_lag,
+)
 from saphan_streams.integrate import IntegrateCounts
 from saphan_streams.link import LinkCounts
 
@@ -19,6 +28,8 @@ def link_chunk(counts: LinkCounts) -> None:
         REJECTED.labels("link", counts.feed, refusal.reason).inc()
     if counts.changed_at_max:
         saw_event(counts.feed, counts.changed_at_max)
+    for feed, complete_until in counts.complete_until.items():
+        saw_heartbeat(feed, complete_until)
 
 
 def integrate_chunk(counts: IntegrateCounts) -> None:

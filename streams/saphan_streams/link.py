@@ -43,6 +43,7 @@ class LinkCounts(NamedTuple):
     stale: int
     refusals: Sequence[Refusal]
     changed_at_max: int
+    complete_until: Mapping[str, int]
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,23 @@ class LinkProcessor:
         self._claims: dict[tuple[str, int], Claim] = {}
         self._held: list[PendingHeartbeat] = []
 
+    def become_active(self) -> None:
+        """Take the lease, before joining the consumer group. Raises LeaseHeld while another link is the active one."""
+        with self._database.transaction() as transaction:
+            self._lease = self._take_lease(transaction)
+
+    def _take_lease(self, transaction: Transaction) -> int:
+        settings = self._settings
+        lease = take_lease(transaction, APP, settings.owner, settings.now_ms(), _LEASE_MS)
+        if lease is None:
+            message = "another link process holds the lease; this one stands by"
+            raise LeaseHeld(message)
+        return lease
+
     def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:
         settings = self._settings
         with self._database.transaction() as transaction:
-            lease = take_lease(transaction, APP, settings.owner, settings.now_ms(), _LEASE_MS)
-            if lease is None:
-                message = "another link process holds the lease; this one stands by"
-                raise LeaseHeld(message)
+            lease = self._take_lease(transaction)
             claims = claim(transaction, APP, partitions, settings.owner, settings.now_ms())
             unsent = pending_outbox(transaction, APP, partitions)
             self._held = link_store.held_heartbeats(transaction)
@@ -106,7 +117,7 @@ class LinkProcessor:
             passing = self._passing(waiting, moved)
             said = [linker.broadcast("heartbeat", link_store.as_feed_record(row)) for row in passing]
             link_store.write_effects(transaction, effects, linker.numbers)
-            counts = self._note(transaction, chunk, read, effects.stale)
+            counts = self._note(transaction, chunk, read, effects.stale, passing)
             for row in passing:
                 link_store.release_heartbeats(transaction, row.feed, row.complete_until)
                 link_store.write_complete_until(transaction, row.feed, row.complete_until)
@@ -117,8 +128,7 @@ class LinkProcessor:
             outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)
             delete_outbox(transaction, sent)
         self._claims[chunk.topic, chunk.partition] = moved
-        reached = {row.feed: row.complete_until for row in passing}
-        self._held = [row for row in waiting if row.complete_until > reached.get(row.feed, -1)]
+        self._held = [row for row in waiting if row.complete_until > counts.complete_until.get(row.feed, -1)]
         settings.on_counts(counts)
         return Committed(outbox_no, messages)
 
@@ -176,7 +186,9 @@ class LinkProcessor:
                 newest[row.feed] = row
         return [newest[feed] for feed in sorted(newest)]
 
-    def _note(self, transaction: Transaction, chunk: Chunk, read: FeedChunk, stale: int) -> LinkCounts:
+    def _note(
+        self, transaction: Transaction, chunk: Chunk, read: FeedChunk, stale: int, passing: Sequence[PendingHeartbeat]
+    ) -> LinkCounts:
         changed_at_max = max((event.changed_at for event in read.events), default=0)
         received_at_max = max(record.timestamp for record in chunk.records)
         link_store.write_freshness(
@@ -185,7 +197,8 @@ class LinkProcessor:
                 chunk.topic, chunk.partition, len(chunk.records), len(read.refusals), changed_at_max, received_at_max
             ),
         )
-        return LinkCounts(chunk.topic, len(chunk.records), stale, read.refusals, changed_at_max)
+        complete_until = {row.feed: row.complete_until for row in passing}
+        return LinkCounts(chunk.topic, len(chunk.records), stale, read.refusals, changed_at_max, complete_until)
 
     def _outgoing(self, messages: Sequence[LinkMessage]) -> list[OutgoingMessage]:
         return outgoing(self._codec, messages)

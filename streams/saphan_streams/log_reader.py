@@ -8,8 +8,6 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
 from saphan_streams.transport import Chunk, cut
 
-_FETCH_BYTES_MAX = 8_388_608
-
 
 class LogReader:
     """Reads all feeds without a consumer group: it moves nobody's position."""
@@ -22,7 +20,7 @@ class LogReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=_FETCH_BYTES_MAX,
+            max_partition_fetch_bytes=chunk_bytes_max,
             **security,
         )
         self._records_max = chunk_records_max

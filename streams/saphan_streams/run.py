@@ -7,12 +7,13 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from hashlib import blake2b
 from typing import Any
 
 import faust
 
 from saphan_infra import clock
-from saphan_infra.kafka_admin import wait_for_broker
+from saphan_infra.kafka_admin import ensure_topics, wait_for_broker
 from saphan_infra.kafka_security import aiokafka_security, kafka_python_security
 from saphan_infra.logs import get_logger
 from saphan_infra.metrics import OUTBOX
@@ -23,7 +24,7 @@ from saphan_projections.law import default_law
 from saphan_projections.migrate import migrate
 from saphan_projections.offsets import Fenced
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, WORKER_RECORDS
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS
 from saphan_streams import counting
 from saphan_streams.app import ChunkApp, chunk_topic, create_app
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
@@ -51,14 +52,14 @@ class Role:
         topics: tuple[str, ...],
         processor: LinkProcessor | IntegrateProcessor,
         settings: Settings,
-        slot: int,
+        instance: str,
         on_ready: Callable[[], None],
     ) -> None:
         security = aiokafka_security(settings)
-        faust_dir = settings.data_dir / "faust" / f"{name}-{slot}"
+        faust_dir = settings.data_dir / "faust" / instance
         faust_dir.mkdir(parents=True, exist_ok=True)
         self.processor = processor
-        self.relay = Relay(BatchProducer(settings.bootstrap, f"saphan-{name}-{slot}", security))
+        self.relay = Relay(BatchProducer(settings.bootstrap, instance, security))
         self.shell = Shell(name, processor, self.relay, on_ready)
         self.app = create_app(
             name,
@@ -67,7 +68,7 @@ class Role:
             positions=self.shell,
             chunk_records_max=settings.chunk_records_max,
             chunk_bytes_max=settings.chunk_bytes_max,
-            instance=f"saphan-{name}-{slot}",
+            instance=instance,
             security=_faust_security(settings),
         )
         _add_agent(self.app, name, topics, self.shell)
@@ -140,24 +141,30 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
             owner_name("link", str(settings.data_dir)), settings.message_bytes_max, clock.now_ms, counting.link_chunk
         ),
     )
-    return Role("link", (*RECORD_FEEDS, HEARTBEATS), processor, settings, 0, on_ready).run()
+    # Before the consumer group is joined: a standby that were given partitions would leave them unread.
+    _patiently("waiting to become the active link", processor.become_active)
+    # One name for whoever is the active one: a successor takes the membership over from a process that died.
+    return Role("link", (*RECORD_FEEDS, HEARTBEATS), processor, settings, "saphan-link", on_ready).run()
 
 
 def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -> int:
     """Run one of the integrate processes until it is told to stop; ``slot`` tells them apart."""
     _wait_for_services(settings, settings.state_url)
+    owner = owner_name(f"integrate-{slot}", str(settings.data_dir))
     processor = IntegrateProcessor(
         Database(settings.state_url),
         Codec(),
         IntegrateSettings(
-            owner_name(f"integrate-{slot}", str(settings.data_dir)),
+            owner,
             worker_id_key(settings),
             default_law(),
             clock.now_ms,
             counting.integrate_chunk,
         ),
     )
-    return Role("integrate", (WORKER_RECORDS,), processor, settings, slot, on_ready).run()
+    # The same after a restart, another one on another machine.
+    instance = f"saphan-integrate-{slot}-{blake2b(owner.encode(), digest_size=4).hexdigest()}"
+    return Role("integrate", (WORKER_RECORDS,), processor, settings, instance, on_ready).run()
 
 
 def worker_id_key(settings: Settings) -> bytes:
@@ -166,19 +173,28 @@ def worker_id_key(settings: Settings) -> bytes:
 
 
 def _wait_for_services(settings: Settings, database_url: str) -> None:
+    """Return when database and broker answer, tables are up to date and topics are there. Raises SettingsError."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    pause_seconds = 0.5
-    while True:
-        try:
-            migrate(database_url)
-            break
-        except DatabaseUnavailable as away:
-            log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
-            clock.wait_seconds(pause_seconds)
-            pause_seconds = min(pause_seconds * 2, _WAIT_SECONDS_MAX)
+    _patiently("waiting for the database", lambda: migrate(database_url))
+    security = kafka_python_security(settings)
     wait_for_broker(
         settings.bootstrap,
         timeout_seconds=None,
         on_wait=lambda text: log.warning("waiting for the broker", why=text),
-        security=kafka_python_security(settings),
+        security=security,
     )
+    ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
+
+
+def _patiently(what: str, attempt: Callable[[], None]) -> None:
+    """Try until the database lets it happen, with growing pauses."""
+    pause_seconds = 0.5
+    while True:
+        try:
+            attempt()
+        except DatabaseUnavailable as away:
+            log.warning(what, why=str(away), pause_seconds=pause_seconds)
+            clock.wait_seconds(pause_seconds)
+            pause_seconds = min(pause_seconds * 2, _WAIT_SECONDS_MAX)
+        else:
+            return
