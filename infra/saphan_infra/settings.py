@@ -105,9 +105,9 @@ class Settings(BaseSettings):
     )
     webhook_allow_http: bool = Field(default=False, description="Post without TLS too: for a receiver on this machine.")
     webhook_allow_private: bool = Field(default=False, description="Post to private network addresses too.")
-    webhook_connections: int = Field(8, ge=1, le=256, description="Posts to the webhook at the same time.")
+    webhook_connections: int = Field(default=8, ge=1, le=256, description="Posts to the webhook at the same time.")
     delivery_give_up_hours: float = Field(
-        76, gt=0, description="How long a delivery is tried again before it is parked for an operator."
+        default=76, gt=0, description="How long a delivery is tried again before it is parked for an operator."
     )
     delivery_timeout_seconds: float = Field(default=15, gt=0, description="How long the webhook's receiver may take.")
     delivery_retry_base_seconds: float = Field(
