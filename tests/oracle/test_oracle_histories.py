@@ -1,0 +1,66 @@
+import random
+from pathlib import Path
+
+import pytest
+from in_process import InProcessPlatform, opened
+from oracle.arrivals import arrive, migrated, platform_in, said_by
+from oracle.differences import differences, printed
+from oracle.histories import Event, as_of, heartbeats_of, records_of
+from oracle.oracle_outcome import compute_of
+from oracle.oracle_records import fold, sso_complete_until
+from oracle.platform_side import as_told, committed
+
+from saphan_schemas.topics import DEAD_LETTERS
+from saphan_schemas.values import time_to_ms
+
+HISTORIES = 200
+_HEADER_BYTES = 5
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return migrated(tmp_path_factory.mktemp("template"))
+
+
+def by_feed(events: list[Event]) -> dict[str, list[dict[str, object]]]:
+    history: dict[str, list[dict[str, object]]] = {}
+    for feed, row in events:
+        history.setdefault(feed, []).append(row)
+    return history
+
+
+def refused_by(platform: InProcessPlatform) -> set[tuple[str, bytes]]:
+    return {(letter["topic"], bytes.fromhex(letter["value"])[_HEADER_BYTES:]) for letter in platform.sent(DEAD_LETTERS)}
+
+
+def found_in(platform: InProcessPlatform, seed: int, records: list[Event], heartbeats: list[Event]) -> dict[str, str]:
+    """What differs, by where it was looked for; nothing when the platform is right."""
+    history = by_feed(records + heartbeats)
+    folded, heartbeat = fold(history), sso_complete_until(history)
+    oracle = compute_of(folded, heartbeat)
+    says, heard = said_by(platform)
+    moment = as_of(seed)
+    with platform.state_database.reading() as transaction:
+        then = committed(transaction, time_to_ms(moment)).settled
+    found = {
+        "settled anew": differences(oracle, says.settled),
+        "rows of alerts": differences(oracle._replace(workers={}), says.stored),
+        "as told": differences(as_told(oracle), heard),
+        f"as of {moment}": differences(compute_of(folded, heartbeat, moment), then),
+    }
+    lines = {place: printed(some) for place, some in found.items() if some}
+    wrong = folded.refused.keys() ^ refused_by(platform)
+    if wrong:
+        lines["refused"] = ", ".join(sorted(f"{topic} {folded.refused.get((topic, body))}" for topic, body in wrong))
+    return lines
+
+
+@pytest.mark.parametrize("seed", range(HISTORIES))
+def test_a_random_history_ends_as_the_oracle_says(seed: int, tmp_path: Path, template: Path) -> None:
+    records = records_of(seed)
+    heartbeats = heartbeats_of(seed, records)
+    with opened(lambda: platform_in(tmp_path, template)) as platform:
+        arrive(platform, records, heartbeats, random.Random(f"arrival {seed}"))
+        found = found_in(platform, seed, records, heartbeats)
+    told = "\n".join(f"-- {place}\n{lines}" for place, lines in found.items())
+    assert not found, f"history {seed} differs; replay: pytest '{__file__}' -k 'says[{seed}]'\n{told}"
