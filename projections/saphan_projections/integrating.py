@@ -321,7 +321,8 @@ class Integrator:
                 state, opaque, record_no, job.reference.record_id, job.employer_id, decision, sequence, caused_at
             )
         for record_no in [number for number in state.alerts if number not in jobs]:
-            self._withdraw_deleted(state, opaque, record_no, sequence, caused_at)
+            # Not the chunk's newest look: the record may have come back under another worker since then.
+            self._withdraw_deleted(state, opaque, record_no, state.gone.get(record_no, sequence), caused_at)
 
     def _note(  # noqa: PLR0913, PLR0917 - the parts of one alert row
         self,

@@ -248,3 +248,34 @@ def test_an_alert_whose_employment_moves_and_is_deleted_at_once_ends_withdrawn_f
     platform.run()
     assert recomputed_alerts(platform) == {}
     assert last_told(platform) == {alert_id: "withdrawn"}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_deletion_that_is_read_late_does_not_outvote_the_employment_that_came_back_elsewhere(
+    in_process_platform: InProcessPlatform, first: int
+) -> None:
+    """The withdrawal bore the number of a heartbeat that its partition had read in the same chunk."""
+    platform = in_process_platform
+    platform.publish(WORK_PERMITS, *(permit(number) for number in range(1, 6)))
+    platform.publish(EMPLOYMENTS, job(1))
+    _link(platform, 50)
+    platform.publish(EMPLOYMENTS, {"record_id": "E-1", "version": 2, "deleted": True})
+    _link(platform, 50)
+    platform.publish(EMPLOYMENTS, job(1, non_thai_id=person_number(2), version=3))
+    _link(platform, 50)
+    platform.heartbeat(INSURED_PERSONS, "2026-03-20T00:00:00Z")
+    _link(platform, 50)
+    log = platform.log[WORKER_RECORDS]
+    holding = [
+        partition
+        for partition, rows in log.items()
+        if any(platform.codec.decode(WORKER_RECORDS, row.value)["record_id"] == "E-1" for row in rows)
+    ]
+    assert len(holding) == 2, "the two workers are in different partitions"
+    for partition in holding if first else reversed(holding):
+        committed = platform.integrate.commit(Chunk(WORKER_RECORDS, partition, log[partition]), set(), None)
+        assert committed is not None
+        platform._append(committed.messages)
+    (alert_id,) = recomputed_alerts(platform)
+    assert stored_alerts(platform) == recomputed_alerts(platform)
+    assert last_told(platform) == {alert_id: "overdue"}
