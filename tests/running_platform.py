@@ -27,9 +27,10 @@ from saphan_infra.settings import Settings, environment_of
 from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.database import Database, DatabaseUnavailable, create_tables
 from saphan_projections.law import default_law
+from saphan_projections.offsets import positions
 from saphan_projections.settled import settled_alerts
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX, RECORD_FEEDS, TOPICS
+from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX, RECORD_FEEDS, TOPICS, WORKER_RECORDS
 from saphan_schemas.values import days_to_date, parse_time_ms, to_wire
 from saphan_simulation.parameters import load_parameters
 from saphan_simulation.world import DEFAULT_START, World
@@ -252,6 +253,23 @@ class RunningPlatform:
         """The state hash now."""
         with self.database() as database, database.reading() as transaction:
             return state_hash(transaction, default_law())
+
+    def drained(self) -> bool:
+        """Whether link and integrate have read everything that is in their topics and have nothing left to send."""
+        for app, topics, url in (
+            ("link", (*RECORD_FEEDS, HEARTBEATS), self.settings.link_url),
+            ("integrate", (WORKER_RECORDS,), self.settings.state_url),
+        ):
+            with self.database(url) as database, database.reading() as transaction:
+                read = positions(transaction, app)
+                unsent = transaction.rows("SELECT count(*) FROM outbox WHERE app = ?", (app,))
+            for topic in topics:
+                for partition, end in kafka_admin.end_offsets(self.settings.bootstrap, topic).items():
+                    if read.get((topic, partition), 0) < end:
+                        return False
+            if unsent != [(0,)]:
+                return False
+        return True
 
     def reaches(self, expected: StateHash, seconds: float = WAIT_SECONDS) -> bool:
         """Whether the state becomes this one."""
