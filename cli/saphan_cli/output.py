@@ -56,9 +56,11 @@ def _silence_stdout() -> None:
 def settings() -> "Settings":
     """The settings, with logs as they say. Raises SettingsError."""
     from saphan_infra.logs import configure
+    from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.settings import load_settings
 
     found = load_settings()
+    use_schema_ids(found)
     configure(found.log_level, found.log_format)
     return found
 

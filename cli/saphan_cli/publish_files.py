@@ -12,9 +12,10 @@ from typing import NoReturn
 
 import typer
 
-from saphan_infra.availability import BrokerUnavailable
+from saphan_infra.availability import BrokerUnavailable, ServiceUnavailable
 from saphan_infra.clock import now_ms
 from saphan_infra.kafka_security import aiokafka_security
+from saphan_infra.schema_ids import use_schema_ids
 from saphan_infra.settings import Settings, SettingsError, load_settings
 from saphan_publishers.dates import as_of_ms
 from saphan_publishers.delivery import Delivery, DeliveryRefused
@@ -68,10 +69,11 @@ def publish_files(request: Request) -> None:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         settings = load_settings()
+        use_schema_ids(settings)
         order = _order(request, settings)
     except SettingsError as error:
         _stop(str(error), EXIT_USAGE)
-    except BrokerUnavailable as error:
+    except ServiceUnavailable as error:
         _stop(str(error), EXIT_UNREACHABLE)
     report = Report(_report_path(request, settings), always=request.report is not None)
     publication = Publication(order, report, _Progress())

@@ -92,5 +92,21 @@ def default_catalogue() -> Catalogue:
     return Catalogue(by_topic)
 
 
+class _Current:
+    """The one catalogue of a process: every codec that is made without another uses it."""
+
+    catalogue: Catalogue | None = None
+
+
+def use_catalogue(catalogue: Catalogue) -> None:
+    """From now on this process writes and reads with these ids: called once, where a process begins."""
+    _Current.catalogue = catalogue
+
+
+def current_catalogue() -> Catalogue:
+    """The catalogue of this process: the one in use, else the package's own."""
+    return _Current.catalogue or default_catalogue()
+
+
 def _resource(name: str) -> str:
     return files("saphan_schemas").joinpath(name).read_text(encoding="utf-8")

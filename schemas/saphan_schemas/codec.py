@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from saphan_schemas.catalogue import Catalogue, SchemaVersion, default_catalogue
+from saphan_schemas.catalogue import Catalogue, SchemaVersion, current_catalogue
 from saphan_schemas.record_codec import CORRUPT, Record, encoder, record_reader
 
 _MAGIC = 0
@@ -28,7 +28,7 @@ class Codec:
     """
 
     def __init__(self, catalogue: Catalogue | None = None) -> None:
-        self.catalogue = catalogue or default_catalogue()
+        self.catalogue = catalogue or current_catalogue()
         self._encoders: dict[str, tuple[bytes, Callable[[Any], bytes]]] = {}
         self._readers: dict[str, dict[bytes, Callable[[bytes], Record]]] = {}
 

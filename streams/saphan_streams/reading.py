@@ -94,6 +94,10 @@ def _read_heartbeat(read: FeedChunk, record: Any, value: dict[str, Any]) -> None
     if record.key is None or record.key != value["feed"].encode():
         read.refusals.append(Refusal(record, "wrong_key", "the key of a heartbeat is the feed that it speaks of"))
         return
+    wrong = _error(HEARTBEATS, value)
+    if wrong is not None:
+        read.refusals.append(Refusal(record, *wrong))
+        return
     read.heartbeats.append(
         PendingHeartbeat(
             value["feed"], value["complete_until"], record.partition, record.offset, record.timestamp, record.value

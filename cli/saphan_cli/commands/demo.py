@@ -51,9 +51,11 @@ def register(app: typer.Typer) -> None:
 def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int, speed: float) -> None:
     from saphan_cli.demo_stream import DemoStream, Province
     from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data
+    from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.settings import load_settings
 
     settings = load_settings()
+    use_schema_ids(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

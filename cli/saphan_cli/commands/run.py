@@ -36,11 +36,13 @@ def register(app: typer.Typer) -> None:
 def _run(role: RoleName, slot: int) -> int:
     from saphan_infra import logs
     from saphan_infra.roles import announce, integrate_name
+    from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.serving import metrics_served
     from saphan_infra.settings import load_settings
 
     settings = load_settings()
     logs.configure(settings.log_level, settings.log_format)
+    use_schema_ids(settings)
     if role is RoleName.DELIVERY or role is RoleName.METRICS:
         from saphan_cli.commands import consumers
 
