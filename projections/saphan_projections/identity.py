@@ -40,7 +40,8 @@ def _person_number(record: Mapping[str, Any]) -> str | None:
 
 def _passport(record: Mapping[str, Any], field: str = "passport_number") -> str | None:
     raw, nationality = record[field], record["nationality"]
-    if raw is None or nationality is None:
+    # An empty text is no nationality: without one the number joins no records.
+    if raw is None or not nationality:
         return None
     number = normalise_passport(raw)
     return f"pp:{nationality}:{number}" if usable_passport(number) else None

@@ -16,6 +16,7 @@ from saphan_projections.law import Law, eligibility
 from saphan_projections.linking import LinkMessage
 from saphan_projections.worker import (
     KEPT,
+    Attributes,
     KnownAlert,
     Member,
     View,
@@ -203,7 +204,7 @@ class Integrator:
             message.content_hash,
             message.source_partition,
             message.source_offset,
-            tuple([record[name] for name in KEPT[feed]]),
+            _kept(feed, record),
         )
         if self._states[message.worker_no].put(message.record_no, member):
             self._touch(message, member)
@@ -394,3 +395,9 @@ def hash_of(worker_id: str, evidence: Sequence[tuple[str, RecordReference]]) -> 
     """64 signed bits that change with the evidence or the worker's opaque id, the same in every process."""
     packed = msgpack.packb((worker_id, evidence))
     return int.from_bytes(blake2b(packed, digest_size=8).digest(), "big", signed=True)
+
+
+def _kept(feed: str, record: Mapping[str, Any]) -> Attributes:
+    kept = tuple([record[name] for name in KEPT[feed]])
+    # Agencies are only warned of empty texts: they say nothing, and must not hide what another record says.
+    return tuple([None if value == "" else value for value in kept]) if "" in kept else kept

@@ -34,7 +34,7 @@ class _World:
         self.employers = [f"EMP-{letter}" for letter in "ABCD"[: self.draw.randint(2, 4)]]
         self.accounts = [(f"71000000{n}{n}", self.draw.choice(("000000", "000001"))) for n in range(1, 6)]
         # The draw decides how near an office's number comes to the eight birth dates that make it nobody's.
-        self.office_share = self.draw.choice((0.0, 0.1, 0.5, 0.9))
+        self.office_share = self.draw.choice((0.0, 0.0, 0.15, 0.4, 0.7))
         self.offices = {
             "non_thai_id": _person_number(900),
             "permit_number": "OFF9900900",
@@ -49,7 +49,7 @@ class _World:
         return (FIRST + timedelta(self.draw.randint(least, most))).isoformat()
 
     def _person(self, number: int) -> dict[str, Any]:
-        born = date(1980, 1, 1) + timedelta(self.draw.choice((0, 0, 366 * number % 7000, 131 * number)))
+        born = date(1980, 1, 1) + timedelta(self.draw.choice((0, 131 * number, 131 * number)))
         return {
             "non_thai_id": _person_number(number),
             "passport_number": f"MB{700000 + number}",
@@ -67,7 +67,7 @@ class _World:
         text = person[field]
         if self.happens("placeholder"):
             return self.draw.choice(PLACEHOLDERS)
-        if field in self.offices and self.draw.random() < self.office_share * 0.4:
+        if field in self.offices and self.draw.random() < self.office_share:
             return self.offices[field]
         if self.happens("shared"):
             text = self.draw.choice(self.persons)[field]
@@ -81,14 +81,17 @@ class _World:
         said = {field: self.number(field, person) for field in fields if self.draw.random() < 0.6}
         if not said:
             said = {field: self.number(field, person) for field in fields[:1]}
-        said["nationality"] = None if self.happens("empty") else person["nationality"]
-        return {name: value for name, value in said.items() if value != ""}
+        said["nationality"] = self.draw.choice((None, "")) if self.happens("empty") else person["nationality"]
+        return said
 
     def who(self, person: dict[str, Any]) -> dict[str, Any]:
         """Birth date and sex, now and then another's or none."""
         other = self.draw.choice(self.persons) if self.happens("shared") else person
         said = {"birth_date": other["birth_date"], "sex": person["sex"]}
-        return {name: None if self.happens("empty") else value for name, value in said.items()}
+        return {
+            name: (None if name == "birth_date" else "") if self.happens("empty") else value
+            for name, value in said.items()
+        }
 
     def ended(self, start: str, least: int = 0, most: int = 150) -> str | None:
         """A last day, or none."""
@@ -133,7 +136,7 @@ def _job(world: _World, person: dict[str, Any]) -> dict[str, Any]:
         **world.identity(person, "non_thai_id", "permit_number", "passport_number"),
         "employer_id": world.draw.choice(world.employers),
         "workplace_district": world.draw.choice(("7101", "7102", None)),
-        "sector": world.draw.choice(("agriculture", "manufacturing", "domestic", "services", None)),
+        "sector": world.draw.choice(("agriculture", "manufacturing", "domestic", "services", None, "")),
         "start_date": start,
         "end_date": world.ended(start),
         "contract_months": world.draw.choice((None, 6, 12, 24)),

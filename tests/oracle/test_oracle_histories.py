@@ -56,11 +56,13 @@ def found_in(platform: InProcessPlatform, seed: int, records: list[Event], heart
 
 
 @pytest.mark.parametrize("seed", range(HISTORIES))
-def test_a_random_history_ends_as_the_oracle_says(seed: int, tmp_path: Path, template: Path) -> None:
+def test_a_random_history_ends_as_the_oracle_says(
+    seed: int, tmp_path: Path, template: Path, request: pytest.FixtureRequest
+) -> None:
     records = records_of(seed)
     heartbeats = heartbeats_of(seed, records)
     with opened(lambda: platform_in(tmp_path, template)) as platform:
         arrive(platform, records, heartbeats, random.Random(f"arrival {seed}"))
         found = found_in(platform, seed, records, heartbeats)
     told = "\n".join(f"-- {place}\n{lines}" for place, lines in found.items())
-    assert not found, f"history {seed} differs; replay: pytest '{__file__}' -k 'says[{seed}]'\n{told}"
+    assert not found, f"history {seed} differs; replay: pytest '{request.node.nodeid}'\n{told}"
