@@ -1,4 +1,5 @@
 import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -6,8 +7,9 @@ from in_process import InProcessPlatform, opened
 from oracle.arrivals import arrive, migrated, platform_in, said_by
 from oracle.differences import differences, printed
 from oracle.histories import Event, as_of, heartbeats_of, records_of
-from oracle.oracle_outcome import compute_of
-from oracle.oracle_records import fold, sso_complete_until
+from oracle.oracle_numbers import Identifier, identifiers_of
+from oracle.oracle_outcome import BIRTH_DATES_OF_NOBODY, KEPT, compute_of
+from oracle.oracle_records import Folded, fold, sso_complete_until
 from oracle.platform_side import as_told, committed
 
 from saphan_schemas.topics import DEAD_LETTERS
@@ -66,3 +68,27 @@ def test_a_random_history_ends_as_the_oracle_says(
         found = found_in(platform, seed, records, heartbeats)
     told = "\n".join(f"-- {place}\n{lines}" for place, lines in found.items())
     assert not found, f"history {seed} differs; replay: pytest '{request.node.nodeid}'\n{told}"
+
+
+def test_the_histories_hold_every_state_reason_and_hold_and_the_numbers_that_name_nobody() -> None:
+    met: Counter[str] = Counter()
+    for seed in range(HISTORIES):
+        records = records_of(seed)
+        history = by_feed(records + heartbeats_of(seed, records))
+        folded = fold(history)
+        outcome = compute_of(folded, sso_complete_until(history))
+        met.update(f"{alert['state']} {alert['reason']} {alert['hold']}" for alert in outcome.alerts.values())
+        met["refused"] += len(folded.refused)
+        met["workers of many records"] += sum(len(fields["records"]) > 5 for fields in outcome.workers.values())
+        met["workers of contributions alone"] += sum(not fields["records"] for fields in outcome.workers.values())
+        met["histories where an office's number joins nobody"] += bool(nobodys_numbers(folded))
+    assert min(met.values()) >= 2, met
+    assert len(met) == 12 + 4, met
+
+
+def nobodys_numbers(folded: Folded) -> list[Identifier]:
+    births: dict[Identifier, set[object]] = {}
+    for record in (record for feed in KEPT for record in folded.present.get(feed, ())):
+        for identifier in identifiers_of(record.said):
+            births.setdefault(identifier, set()).add(record.said.get("birth_date"))
+    return [identifier for identifier, days in births.items() if len(days - {None}) >= BIRTH_DATES_OF_NOBODY]
