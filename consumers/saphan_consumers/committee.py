@@ -14,29 +14,21 @@ class Standing(NamedTuple):
 
     known: bool
     employed: bool
+    eligible: bool
     enrolled: bool
 
 
-NOBODY = Standing(known=False, employed=False, enrolled=False)
+NOBODY = Standing(known=False, employed=False, eligible=False, enrolled=False)
 
 
 class Coverage(NamedTuple):
-    """Numbers of workers. The shares are None while their denominator is 0."""
+    """Numbers of workers. ``eligible``: with an open employment for which the law asks for insurance."""
 
     known: int
     employed: int
+    eligible: int
     enrolled: int
-    employed_enrolled: int
-
-    @property
-    def share_of_known(self) -> float | None:
-        """Enrolled among all who are registered anywhere."""
-        return self.enrolled / self.known if self.known else None
-
-    @property
-    def share_of_employed(self) -> float | None:
-        """Enrolled among those who have an open employment."""
-        return self.employed_enrolled / self.employed if self.employed else None
+    eligible_enrolled: int
 
 
 @dataclass(slots=True)
@@ -53,8 +45,9 @@ class Numbers:
         return Coverage(
             sum(count for _, count in rows),
             sum(count for standing, count in rows if standing.employed),
+            sum(count for standing, count in rows if standing.eligible),
             sum(count for standing, count in rows if standing.enrolled),
-            sum(count for standing, count in rows if standing.employed and standing.enrolled),
+            sum(count for standing, count in rows if standing.eligible and standing.enrolled),
         )
 
     def apply(self, changes: "Changes") -> None:
@@ -135,7 +128,10 @@ def _worker(changes: Changes, message: WorkerSeen, kept: Kept) -> None:
         if before is not None and record["sequence"] <= before[0]:
             return
         known = bool(record["records"])
-        after = (record["sequence"], Standing(known, known and record["employed"], known and record["enrolled"]))
+        after = (
+            record["sequence"],
+            Standing(known, record["employed"], record["eligible"], record["enrolled"]) if known else NOBODY,
+        )
     changes.worker_rows[number] = after
     changes.standings[before[1] if before else NOBODY] -= 1
     changes.standings[after[1] if after else NOBODY] += 1

@@ -165,8 +165,9 @@ def _store(ledger: Ledger, changes: Changes) -> None:
 
 
 def _bits(standing: Standing) -> int:
-    return standing.known | standing.employed << 1 | standing.enrolled << 2
+    # A ledger written before eligibility was known has no fourth bit: not eligible until the worker's next message.
+    return standing.known | standing.employed << 1 | standing.enrolled << 2 | standing.eligible << 3
 
 
 def _standing(bits: int) -> Standing:
-    return Standing(known=bool(bits & 1), employed=bool(bits & 2), enrolled=bool(bits & 4))
+    return Standing(known=bool(bits & 1), employed=bool(bits & 2), eligible=bool(bits & 8), enrolled=bool(bits & 4))

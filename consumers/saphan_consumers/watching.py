@@ -83,11 +83,7 @@ def lag(consumer: str, messages: Mapping[Place, int]) -> None:
 
 def committee(numbers: Numbers) -> None:
     """Show the committee's numbers."""
-    found = numbers.coverage()
-    for group in ("known", "employed", "enrolled", "employed_enrolled"):
-        metrics.WORKERS.labels(group).set(getattr(found, group))
-    for denominator, share in (("registered", found.share_of_known), ("employed", found.share_of_employed)):
-        metrics.COVERAGE.labels(denominator).set(float("nan") if share is None else share)
+    metrics.set_workers(metrics.Workforce(**numbers.coverage()._asdict()))
     metrics.set_alerts({state: count for state, count in numbers.alerts.items() if state in metrics.ALERT_STATES})
     metrics.set_dead_letters(numbers.dead_letters)
 

@@ -177,6 +177,7 @@ def _integrated(change: WorkerChange) -> dict[str, Any]:
         "birth_year": seen.birth_year,
         "employers": seen.employers,
         "employed": seen.employed,
+        "eligible": change.eligible,
         "enrolled": seen.enrolled,
         "permit_valid_until": seen.permit_valid_until,
         "health_cover_until": seen.health_cover_until,

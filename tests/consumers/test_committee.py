@@ -25,12 +25,19 @@ from saphan_schemas.codec import Codec
 from saphan_schemas.topics import DEAD_LETTERS, ENROLMENT_ALERTS, WORKER_INTEGRATED
 
 workers = st.builds(
-    lambda number, sequence, known, employed, enrolled: WorkerSeen(
+    lambda number, sequence, known, employed, eligible, enrolled: WorkerSeen(
         number,
-        {"sequence": sequence, "records": [1] if known else [], "employed": employed, "enrolled": enrolled},
+        {
+            "sequence": sequence,
+            "records": [1] if known else [],
+            "employed": employed,
+            "eligible": eligible,
+            "enrolled": enrolled,
+        },
     ),
     st.integers(1, 4),
     st.integers(1, 9),
+    st.booleans(),
     st.booleans(),
     st.booleans(),
     st.booleans(),
@@ -89,8 +96,9 @@ def test_the_counts_are_those_of_the_newest_rows_however_the_log_is_cut_and_repe
     assert coverage == Coverage(
         sum(one.known for one in standings),
         sum(one.employed for one in standings),
+        sum(one.eligible for one in standings),
         sum(one.enrolled for one in standings),
-        sum(one.employed and one.enrolled for one in standings),
+        sum(one.eligible and one.enrolled for one in standings),
     )
     assert +memory.numbers.alerts == Counter(state for _, state in memory.alerts.values())
     assert +memory.numbers.dead_letters == Counter(memory.letters.values())
@@ -106,19 +114,12 @@ def test_an_alert_state_is_timed_once_however_often_the_log_has_it(log: list[See
     assert set(once.latencies) <= {0.25}
 
 
-def test_shares_have_two_denominators_and_none_while_there_is_nobody() -> None:
-    assert Coverage(8, 4, 2, 1).share_of_known == 0.25
-    assert Coverage(8, 4, 2, 1).share_of_employed == 0.25
-    assert Coverage(0, 0, 0, 0).share_of_known is None
-    assert Coverage(5, 0, 0, 0).share_of_employed is None
-
-
 def test_a_worker_that_was_merged_away_or_deleted_is_not_known() -> None:
-    row = {"sequence": 1, "records": [1], "employed": True, "enrolled": True}
+    row = {"sequence": 1, "records": [1], "employed": True, "eligible": True, "enrolled": True}
     memory = Memory()
     memory.take([WorkerSeen(1, row), WorkerSeen(2, row)])
     memory.take([WorkerSeen(1, {**row, "sequence": 2, "records": []}), WorkerSeen(2, None)])
-    assert memory.numbers.coverage() == Coverage(0, 0, 0, 0)
+    assert memory.numbers.coverage() == Coverage(0, 0, 0, 0, 0)
 
 
 def chunk_of(*rows: tuple[str, dict[str, Any] | bytes | None]) -> Chunk:
@@ -130,7 +131,9 @@ def chunk_of(*rows: tuple[str, dict[str, Any] | bytes | None]) -> Chunk:
     return Chunk(messages, {message.place: message.offset + 1 for message in messages})
 
 
-def worker(number: int, sequence: int = 1, *, employed: bool = True, enrolled: bool = False) -> dict[str, Any]:
+def worker(
+    number: int, sequence: int = 1, *, employed: bool = True, eligible: bool = True, enrolled: bool = False
+) -> dict[str, Any]:
     reference = {
         "feed": "doe.employments.v1",
         "record_id": "E1",
@@ -148,6 +151,7 @@ def worker(number: int, sequence: int = 1, *, employed: bool = True, enrolled: b
         "birth_year": None,
         "employers": [],
         "employed": employed,
+        "eligible": eligible,
         "enrolled": enrolled,
         "permit_valid_until": None,
         "health_cover_until": None,
@@ -177,7 +181,8 @@ def test_the_numbers_survive_a_restart_and_a_replay_and_are_shown(tmp_path: Path
     chunk = chunk_of(
         (WORKER_INTEGRATED, worker(1, enrolled=True)),
         (WORKER_INTEGRATED, worker(2)),
-        (WORKER_INTEGRATED, worker(3, employed=False)),
+        (WORKER_INTEGRATED, worker(4, eligible=False, enrolled=True)),
+        (WORKER_INTEGRATED, worker(3, employed=False, eligible=False)),
         (WORKER_INTEGRATED, b"\x00broken!"),
         (ENROLMENT_ALERTS, make_alert("A-a")),
         (ENROLMENT_ALERTS, make_alert("A-b", 2, "overdue")),
@@ -191,20 +196,23 @@ def test_the_numbers_survive_a_restart_and_a_replay_and_are_shown(tmp_path: Path
             committee = CommitteeNumbers(ledger)
             committee.begin()
             committee.take(chunk, {WORKER_INTEGRATED: "id-1"})
-            assert committee.numbers.coverage() == Coverage(3, 2, 1, 1)
+            assert committee.numbers.coverage() == Coverage(4, 3, 2, 2, 1)
             assert ledger.quarantined() == 1
-    assert sample("saphan_workers", {"group": "known"}) == 3
-    assert sample("saphan_coverage_ratio", {"denominator": "employed"}) == 0.5
+    groups = {"known": 4, "employed": 3, "eligible": 2, "enrolled": 2, "eligible_enrolled": 1}
+    assert {group: sample("saphan_workers", {"group": group}) for group in groups} == groups
+    assert sample("saphan_coverage_ratio", {"denominator": "registered"}) == 0.5
+    assert sample("saphan_coverage_ratio", {"denominator": "eligible"}) == 0.5
+    assert sample("saphan_coverage_ratio", {"denominator": "employed"}) is None
     assert sample("saphan_alerts", {"state": "overdue"}) == 1
     assert sample("saphan_dead_letters", {"stage": "link", "reason": "corrupt"}) == 1
     with open_ledger(tmp_path) as ledger:
         committee = CommitteeNumbers(ledger)
         start = committee.begin()
         assert start.topic_ids == {WORKER_INTEGRATED: "id-1"}
-        assert start.positions[Place(WORKER_INTEGRATED, 0)] == 10
+        assert start.positions[Place(WORKER_INTEGRATED, 0)] == 11
         committee.start_over()
         assert committee.begin().positions == {}
-        assert committee.numbers.coverage() == Coverage(0, 0, 0, 0)
+        assert committee.numbers.coverage() == Coverage(0, 0, 0, 0, 0)
 
 
 def test_the_ledger_works_from_the_thread_that_has_it(tmp_path: Path) -> None:
@@ -213,3 +221,20 @@ def test_the_ledger_works_from_the_thread_that_has_it(tmp_path: Path) -> None:
         thread.start()
         thread.join()
         assert CommitteeNumbers(ledger).begin().positions == {}
+
+
+def test_a_ledger_from_before_eligibility_has_no_eligible_worker_until_the_next_message(tmp_path: Path) -> None:
+    with open_ledger(tmp_path) as ledger:
+        with ledger.transaction():
+            ledger.db.execute("INSERT INTO workers VALUES (1, 1, 7)")  # known, employed, enrolled
+        committee = CommitteeNumbers(ledger)
+        committee.begin()
+        assert committee.numbers.coverage() == Coverage(1, 1, 0, 1, 0)
+        committee.take(chunk_of((WORKER_INTEGRATED, worker(1, 2, enrolled=True))), {})
+        assert committee.numbers.coverage() == Coverage(1, 1, 1, 1, 1)
+        assert _recounted(committee) == Coverage(1, 1, 1, 1, 1)
+
+
+def _recounted(committee: CommitteeNumbers) -> Coverage:
+    committee.begin()
+    return committee.numbers.coverage()

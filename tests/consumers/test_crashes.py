@@ -197,7 +197,7 @@ def positions(path: Path) -> int:
         return int(db.execute("SELECT sum(next_offset) FROM positions").fetchone()[0] or 0)
 
 
-def worker(number: int, sequence: int, *, employed: bool, enrolled: bool) -> dict[str, Any]:
+def worker(number: int, sequence: int, *, employed: bool, eligible: bool, enrolled: bool) -> dict[str, Any]:
     reference = {
         "feed": "doe.employments.v1",
         "record_id": "E1",
@@ -215,6 +215,7 @@ def worker(number: int, sequence: int, *, employed: bool, enrolled: bool) -> dic
         "birth_year": None,
         "employers": [],
         "employed": employed,
+        "eligible": eligible,
         "enrolled": enrolled,
         "permit_valid_until": None,
         "health_cover_until": None,
@@ -235,7 +236,9 @@ def test_the_committees_numbers_are_right_after_any_number_of_kills(
     rows = []
     for sequence in range(6000):
         number = chance.randrange(1500)
-        row = worker(number, sequence, employed=chance.random() < 0.6, enrolled=chance.random() < 0.3)
+        employed = chance.random() < 0.6
+        eligible = employed and chance.random() < 0.8
+        row = worker(number, sequence, employed=employed, eligible=eligible, enrolled=chance.random() < 0.3)
         workers[number] = row
         rows.append((str(number).encode(), row))
     alerts = history(5, make_alert, 200)
@@ -265,7 +268,9 @@ def test_the_committees_numbers_are_right_after_any_number_of_kills(
         known = dict(opened.db.execute("SELECT worker_no, standing FROM workers"))
         states = dict(opened.db.execute("SELECT alert_id, state FROM alerts"))
         assert opened.quarantined() == 1
-    assert known == {no: 1 | row["employed"] << 1 | row["enrolled"] << 2 for no, row in workers.items()}
+    assert known == {
+        no: 1 | row["employed"] << 1 | row["enrolled"] << 2 | row["eligible"] << 3 for no, row in workers.items()
+    }
     assert states == {name: row["state"] for name, row in newest.items()}
 
 

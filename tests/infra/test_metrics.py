@@ -11,7 +11,7 @@ from saphan_infra.metrics import Workforce
 from saphan_infra.owned_process import port_is_free, wait_until
 
 ALLOWED_LABELS = {
-    "feed", "app", "topic", "partition", "stage", "reason", "state", "group", "denominator", "sink", "outcome", "le",
+    "feed", "app", "topic", "partition", "stage", "reason", "state", "group", "denominator", "sink", "outcome", "consumer", "le",
 }  # fmt: skip
 
 

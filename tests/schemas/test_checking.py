@@ -157,7 +157,7 @@ def test_a_new_version_is_settled_by_one_command_and_old_ids_and_bytes_stay(copi
     assert check(copied) == []
     assert {path: path.read_bytes() for path in before} == before
     after = json.loads((copied / LOCK_FILE).read_text(encoding="utf-8"))
-    assert after[EMPLOYMENTS].pop("2")["id"] == max(row["1"]["id"] for row in lock.values()) + 1
+    assert after[EMPLOYMENTS].pop("2")["id"] == max(row["id"] for rows in lock.values() for row in rows.values()) + 1
     assert after == lock
     assert catalogue_of(copied).latest(EMPLOYMENTS).version == 2
 
