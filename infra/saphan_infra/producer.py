@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from saphan_infra.broker_patience import pause_between_tries
+
 _BATCH_BYTES_MAX = 1_000_000
 _REQUEST_BYTES_MAX = 17_000_000
 _ACKNOWLEDGE_SECONDS_MAX = 20
@@ -85,6 +87,7 @@ class BatchProducer:
 
     async def _started(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(**self._settings)
+        pause_between_tries(producer.client, self._settings["bootstrap_servers"])
         try:
             await producer.start()
         except BaseException:

@@ -13,6 +13,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from mode import Service, ServiceT
 
+from saphan_infra.broker_patience import pause_between_tries
+
 
 class Chunk(NamedTuple):
     """Messages of one partition in order. ``records`` are aiokafka's, with offset, timestamp, key, value, headers."""
@@ -57,10 +59,22 @@ def cut(records: Sequence[Any], records_max: int, bytes_max: int) -> Iterator[Se
         yield records[start:]
 
 
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    def _create_consumer(self, loop: Any) -> Any:
+        consumer = super()._create_consumer(loop)
+        pause_between_tries(consumer._client, ", ".join(str(url.authority) for url in self.transport.url))  # noqa: SLF001
+        # What an agency's transaction took back was never said; Faust has no setting for it.
+        consumer._isolation_level = "read_committed"  # noqa: SLF001
+        return consumer
+
+
 class ChunkConsumer(driver.Consumer):
     """Faust's aiokafka consumer with one event a chunk and positions of the application's own."""
 
     app: Any  # saphan_streams.app.ChunkApp, which imports this module
+
+    def _new_consumer_thread(self) -> _ConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: ServiceT) -> None:
         app = self.app

@@ -64,10 +64,16 @@ def test_kafka_away_in_mid_run_and_at_start_is_waited_for(
     platform: RunningPlatform, services: Services, parts: list[list[Event]]
 ) -> None:
     platform.publish(parts[0])
+    assert platform.becomes(platform.drained)
+    lines = len(platform.log("integrate-0").splitlines())
     waiting = platform.log("link").count("waiting for the broker")
-    services.kafka.stop()
+    services.kafka.stop()  # in order, so that for a moment no partition has a leader
+    assert says(platform, "integrate-0", "waiting for the broker"), platform.log("integrate-0", 30)
     platform.kill("link")
     assert says(platform, "link", "waiting for the broker", waiting), platform.log("link", 30)
+    assert len(platform.log("integrate-0").splitlines()) < lines + 200, (
+        "a broker that is away is told now and then only"
+    )
     services.kafka.start()
     platform.publish(parts[1])
     assert platform.becomes(platform.drained), (platform.log("link", 30), platform.log("integrate-0", 30))

@@ -111,14 +111,19 @@ def test_a_message_that_fits_into_no_letter_does_not_hold_up_what_follows() -> N
 
 def _heartbeat(feed: str) -> bytes:
     ends = [{"partition": 0, "offset": 5}]
-    return CODEC.encode(HEARTBEATS, {"feed": feed, "complete_until": 1_770_000_000_000, "sent_at": 1_770_000_000_000, "end_offsets": ends})
+    return CODEC.encode(
+        HEARTBEATS,
+        {"feed": feed, "complete_until": 1_770_000_000_000, "sent_at": 1_770_000_000_000, "end_offsets": ends},
+    )
 
 
 def test_a_heartbeat_is_keyed_by_the_feed_that_it_speaks_of() -> None:
     value = _heartbeat(EMPLOYMENTS)
     messages = [(EMPLOYMENTS.encode(), value), (b"other", value), (None, value)]
     found = read_feed_chunk(CODEC, chunk(HEARTBEATS, *messages), MESSAGE_BYTES_MAX)
-    assert [(row.feed, row.complete_until, row.offset) for row in found.heartbeats] == [(EMPLOYMENTS, 1_770_000_000_000, 100)]
+    assert [(row.feed, row.complete_until, row.offset) for row in found.heartbeats] == [
+        (EMPLOYMENTS, 1_770_000_000_000, 100)
+    ]
     assert [row.reason for row in found.refusals] == ["wrong_key", "wrong_key"]
 
 
