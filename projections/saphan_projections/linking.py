@@ -136,6 +136,10 @@ def _signature_hash(signature: Signature | None) -> int:
     return 0 if signature is None else identifier_hash(f"{signature.birth_day}|{'|'.join(signature.identifiers)}")
 
 
+def _order(signature: Signature) -> tuple[tuple[str, ...], bool, int]:
+    return signature.identifiers, signature.birth_day is None, signature.birth_day or 0
+
+
 class Linker:
     """Applies chunks. After a chunk that could not be committed, throw the linker away: its cache ran ahead."""
 
@@ -155,13 +159,17 @@ class Linker:
         self._generic: set[str] = set()
         self._effects = LinkEffects()
         self._loaded: dict[int, StoredRecord] = {}
+        #: Loaded records by the workers that they have belonged to in this chunk.
+        self._loaded_of: dict[int, list[StoredRecord]] = {}
+        #: Workers all of whose records are loaded.
+        self._whole: set[int] = set()
         self._by_key: dict[tuple[str, str], StoredRecord] = {}
         self._key_hashes: dict[tuple[str, str], int] = {}
 
     def apply(self, chunk: Sequence[FeedRecord]) -> LinkEffects:
         """Fold a chunk in; the result is the same state however records are cut into chunks."""
         self._effects = LinkEffects()
-        self._loaded = {}
+        self._loaded, self._loaded_of, self._whole = {}, {}, set()
         if len(self._workers) > self._cached_workers_max:
             self._workers, self._owners, self._generic = {}, {}, set()
         self._read_ahead(chunk)
@@ -169,7 +177,7 @@ class Linker:
             self._one(event)
         effects = self._effects
         effects.workers = {
-            number: sorted(self._workers[number].signatures, key=repr)
+            number: sorted(self._workers[number].signatures, key=_order)
             for number in effects.workers
             if number in self._workers
         }
@@ -187,7 +195,7 @@ class Linker:
         }
         self._by_key = {}
         for record in self._rows.records_by_key(self._key_hashes.values()):
-            self._loaded[record.record_no] = record
+            self._load(record)
             self._by_key[record.feed, record.record_id] = record
         owners = self._owners
         unknown = {
@@ -198,6 +206,38 @@ class Linker:
             if identifier not in owners
         }
         self._load_owners(unknown)
+        self._load_whole(self._meeting(chunk))
+
+    def _meeting(self, chunk: Sequence[FeedRecord]) -> set[int]:
+        """Workers whom the chunk's new records may bring together, as far as one can see before: read them at once."""
+        found: set[int] = set()
+        seen: dict[str, set[int]] = {}
+        for index, event in enumerate(chunk):
+            if event.signature is None or (event.feed, event.record_id) in self._by_key:
+                continue
+            # A worker who is still to be made stands here as a negative number.
+            owners = self._owners_of(event.signature) or {~index}
+            for identifier in event.signature.identifiers:
+                if identifier not in self._generic:
+                    owners |= seen.get(identifier, set())
+                    seen[identifier] = owners
+            if len(owners) > 1:
+                found |= owners
+        return {number for number in found if number > 0}
+
+    def _load(self, record: StoredRecord) -> None:
+        self._loaded[record.record_no] = record
+        if record.worker_no is not None:
+            self._loaded_of.setdefault(record.worker_no, []).append(record)
+
+    def _load_whole(self, worker_nos: Collection[int]) -> None:
+        """Load all records of these workers."""
+        missing = [number for number in worker_nos if number not in self._whole]
+        if missing:
+            for record in self._rows.records_of_workers(missing):
+                if record.record_no not in self._loaded:
+                    self._load(record)
+            self._whole.update(missing)
 
     def _load_owners(self, identifiers: Collection[str]) -> None:
         if not identifiers:
@@ -273,7 +313,7 @@ class Linker:
         )
         self.numbers.record_no += 1
         self._by_key[event.feed, event.record_id] = record
-        self._loaded[record.record_no] = record
+        self._load(record)
         self._effects.records[record.record_no] = record
         if event.signature is None:
             self._unowned(event, record)
@@ -294,10 +334,9 @@ class Linker:
         if owners:
             (number,) = owners
         else:
-            number = self.numbers.worker_no
-            self.numbers.worker_no += 1
+            number = self._new_number()
             self._workers[number] = _Worker(())
-        record.worker_no = number
+        self._give(record, number)
         worker = self._workers[number]
         self._say("record", number, record)
         if signature in worker.signatures:
@@ -310,6 +349,17 @@ class Linker:
                 self._index(identifier, number)
         if signature.birth_day is not None and self._newly_generic(worker, signature):
             self._regroup({number}, None)
+
+    def _new_number(self) -> int:
+        """The number of a new worker, whose records are all still to come."""
+        number = self.numbers.worker_no
+        self.numbers.worker_no += 1
+        self._whole.add(number)
+        return number
+
+    def _give(self, record: StoredRecord, worker_no: int) -> None:
+        record.worker_no = worker_no
+        self._loaded_of.setdefault(worker_no, []).append(record)
 
     def _owners_of(self, signature: Signature) -> set[int]:
         missing = [identifier for identifier in signature.identifiers if identifier not in self._owners]
@@ -388,9 +438,9 @@ class Linker:
         if arrived is not None and arrived.worker_no not in worker_nos and not arrived.deleted:
             members.append(arrived)
         members.sort(key=lambda record: record.record_no)
-        signatures = [self._signature_of_payload(record.feed, record.payload) for record in members]
-        self._load_owners({i for s in signatures for i in s.identifiers if i not in self._owners})
         self._load_workers(worker_nos)
+        signatures = self._signatures_of(members, worker_nos)
+        self._load_owners({i for s in signatures for i in s.identifiers if i not in self._owners})
         self._judge(signatures)
         parts = groups(signatures, self._generic)
         numbers = self._numbers_for(parts, members, worker_nos)
@@ -411,14 +461,33 @@ class Linker:
         for number, record in moves:
             if record.worker_no is not None:
                 self._say("moved", record.worker_no, record)
-            record.worker_no = number
+            self._give(record, number)
             self._effects.records[record.record_no] = record
             self._say("record", number, record)
 
     def _members(self, worker_nos: set[int]) -> list[StoredRecord]:
-        for record in self._rows.records_of_workers(worker_nos):
-            self._loaded.setdefault(record.record_no, record)
-        return [record for record in self._loaded.values() if record.worker_no in worker_nos]
+        self._load_whole(worker_nos)
+        # A record may have come to a worker, left and come back: it is there once.
+        found = {
+            record.record_no: record
+            for number in worker_nos
+            for record in self._loaded_of.get(number, ())
+            if record.worker_no == number
+        }
+        return list(found.values())
+
+    def _signatures_of(self, members: Sequence[StoredRecord], worker_nos: Iterable[int]) -> list[Signature]:
+        """The signature of each record: the workers know those of their own, a payload need not be decoded for them."""
+        known = {
+            _signature_hash(signature): signature
+            for number in worker_nos
+            if number in self._workers
+            for signature in self._workers[number].signatures
+        }
+        return [
+            known.get(record.signature_hash) or self._signature_of_payload(record.feed, record.payload)
+            for record in members
+        ]
 
     def _judge(self, signatures: Iterable[Signature]) -> None:
         """Mark what has become generic. A specific identifier's holders are all among these signatures."""
@@ -449,8 +518,7 @@ class Linker:
                 taken.add(number)
         for index in range(len(parts)):
             if index not in numbers:
-                numbers[index] = self.numbers.worker_no
-                self.numbers.worker_no += 1
+                numbers[index] = self._new_number()
         return [numbers[index] for index in range(len(parts))]
 
     def _forget(self, worker_nos: Iterable[int]) -> None:

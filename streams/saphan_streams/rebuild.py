@@ -14,6 +14,7 @@ from saphan_infra.settings import Settings
 from saphan_projections.database import Database, create_tables
 from saphan_projections.law import default_law
 from saphan_schemas.codec import Codec
+from saphan_streams.collecting import collecting_seldom
 from saphan_streams.log_reader import LogReader
 from saphan_streams.replay import Replay
 from saphan_streams.run import worker_id_key
@@ -78,12 +79,13 @@ async def rebuild(settings: Settings, shadow: Shadow, on_progress: Callable[[int
     began = told_at = clock.monotonic_seconds()
     try:
         total = await reader.start()
-        async for chunk in reader.chunks():
-            replay.apply(chunk)
-            if clock.monotonic_seconds() - told_at >= _PROGRESS_SECONDS:
-                told_at = clock.monotonic_seconds()
-                on_progress(replay.events, total)
-        replay.finish()
+        with collecting_seldom():
+            async for chunk in reader.chunks():
+                replay.apply(chunk)
+                if clock.monotonic_seconds() - told_at >= _PROGRESS_SECONDS:
+                    told_at = clock.monotonic_seconds()
+                    on_progress(replay.events, total)
+            replay.finish()
     except KafkaError as error:
         message = f"Kafka at {settings.bootstrap} did not answer while the log was read ({type(error).__name__})."
         raise BrokerUnavailable(message) from error

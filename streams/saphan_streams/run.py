@@ -27,6 +27,7 @@ from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS
 from saphan_streams import counting
 from saphan_streams.app import ChunkApp, chunk_topic, create_app
+from saphan_streams.collecting import collecting_seldom
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
@@ -79,7 +80,8 @@ class Role:
         """Run until SIGTERM or SIGINT; the exit code."""
         worker = faust.Worker(self.app, override_logging=False, loglevel=logging.getLogger().level, quiet=True)
         try:
-            worker.execute_from_commandline()
+            with collecting_seldom():
+                worker.execute_from_commandline()
         except SystemExit as leaving:
             return int(leaving.code or 0)
         return 0
