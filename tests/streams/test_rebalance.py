@@ -1,0 +1,90 @@
+"""That workers of integrate may join, leave and be killed at any time, and that a log that lost messages is told."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from running_platform import RunningPlatform, running, simulate, slices, undisturbed
+
+from saphan_infra.owned_process import tail, wait_until
+from saphan_infra.settings import environment_of
+from saphan_projections.migrate import migrate
+from saphan_projections.tables import SourceOffsetRow
+from saphan_schemas.topics import EMPLOYMENTS, TOPICS, WORKER_RECORDS
+
+pytestmark = pytest.mark.broker
+
+
+@contextmanager
+def role(platform: RunningPlatform, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+    """One more process of the platform, with a log of its own; killed at the end if it still runs."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("SAPHAN_")}
+    log = platform.settings.data_dir / f"{name}.log"
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "saphan_cli", "run", *arguments],
+            env={**kept, **environment_of(platform.settings)},
+            cwd=platform.settings.data_dir,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def owners(platform: RunningPlatform) -> set[str]:
+    """Which integrate processes hold partitions now, by slot."""
+    rows = platform.rows("SELECT DISTINCT owner FROM source_offset WHERE app = 'integrate'")
+    return {owner.partition("@")[0] for (owner,) in rows}
+
+
+def test_workers_that_join_leave_and_die_lose_and_double_nothing(
+    fresh_broker: str, tmp_path: Path, java_cache: Path
+) -> None:
+    world = simulate(tmp_path / "world", workers=60, seed=11)
+    parts = slices(world.events, 5, random.Random(3))
+    with running(tmp_path / "data", java_cache, kafka_bootstrap=fresh_broker, chunk_records_max=10) as platform:
+        expected = undisturbed(world, tmp_path, platform.settings)
+        with role(platform, "one", "integrate", "--slot", "1") as one:
+            platform.publish(parts[0])
+            assert platform.becomes(lambda: owners(platform) == {"integrate-0", "integrate-1"}), owners(platform)
+            platform.publish(parts[1])
+            with role(platform, "two", "integrate", "--slot", "2") as two:
+                assert platform.becomes(lambda: len(owners(platform)) == 3), owners(platform)
+                platform.publish(parts[2])
+                one.send_signal(signal.SIGTERM)
+                assert one.wait(30) == 0, tail(platform.settings.data_dir / "one.log")
+                platform.publish(parts[3])
+                platform.kill("integrate-0")
+                two.kill()
+            platform.publish(parts[4])
+        platform.publish_heartbeats(world.newest_heartbeats())
+        assert platform.reaches(expected), (platform.hash(), expected, owners(platform))
+        assert platform.becomes(lambda: owners(platform) == {"integrate-0"}), owners(platform)
+        partitions = platform.rows("SELECT count(*) FROM source_offset WHERE app = 'integrate'")
+        assert partitions == [(TOPICS[WORKER_RECORDS].partitions,)]
+
+
+def test_a_log_that_lost_messages_ends_the_process_with_what_to_do(
+    fresh_broker: str, tmp_path: Path, java_cache: Path
+) -> None:
+    platform = RunningPlatform(tmp_path, java_cache, kafka_bootstrap=fresh_broker)
+    settings = platform.settings
+    migrate(settings.link_url)
+    with platform.database(settings.link_url) as database, database.transaction() as transaction:
+        transaction.upsert(SourceOffsetRow, [("link", EMPLOYMENTS, 1, 1_000_000, 1, "somebody", 0)])
+    with role(platform, "lost", "link") as process:
+        assert wait_until(lambda: process.poll() is not None, 30), tail(settings.data_dir / "lost.log", 40)
+        assert process.returncode == 1
+    told = (settings.data_dir / "lost.log").read_text(encoding="utf-8")
+    assert "the database has read up to 1000000, the log holds 0 to 0" in told
+    assert "saphan rebuild" in told
