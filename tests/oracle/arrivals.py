@@ -1,8 +1,11 @@
-"""How a history reaches the platform: shuffled, repeated, cut into random chunks of random partitions, with crashes."""
+"""How a history reaches the platform: shuffled, repeated, in random chunks of random partitions, with crashes.
+
+What the applications send may come again much later, as from a process that slept with its messages in hand.
+"""
 
 import random
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from in_process import InProcessPlatform, on_sqlite
@@ -10,6 +13,7 @@ from oracle.histories import HEARTBEATS, Event
 from oracle.oracle_outcome import Outcome
 from oracle.platform_side import PlatformSays, committed, told
 
+from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_INTEGRATED
 from saphan_streams.shell import Processor
 from saphan_streams.transport import Chunk
@@ -35,6 +39,7 @@ def arrive(platform: InProcessPlatform, records: list[Event], heartbeats: list[E
     events = [event for event in records for _ in range(draw.choice((1, 1, 1, 2)))]
     events += heartbeats
     draw.shuffle(events)
+    late: list[Sequence[OutgoingMessage]] = []
     while events:
         count = draw.choice((1, 10, 100, 1000))
         part, events = events[:count], events[count:]
@@ -44,16 +49,19 @@ def arrive(platform: InProcessPlatform, records: list[Event], heartbeats: list[E
             else:
                 platform.publish(feed, row)
         for _ in range(draw.randint(0, 10)):
-            _step(platform, draw)
+            _step(platform, draw, late)
         if draw.random() < 0.2:
             platform.restart()
-    while _step(platform, draw):
+    while _step(platform, draw, late):
         pass
 
 
-def _step(platform: InProcessPlatform, draw: random.Random) -> bool:
-    """One random chunk of one partition that has something waiting; False when nothing waits."""
+def _step(platform: InProcessPlatform, draw: random.Random, late: list[Sequence[OutgoingMessage]]) -> bool:
+    """One random chunk of one partition that has something waiting; False when nothing waits nor comes late."""
     places = list(_waiting(platform))
+    if late and (not places or draw.random() < 0.1):
+        platform._append(late.pop(draw.randrange(len(late))))
+        return True
     if not places:
         return False
     app, processor, topic, partition = draw.choice(places)
@@ -62,6 +70,8 @@ def _step(platform: InProcessPlatform, draw: random.Random) -> bool:
     done = processor.commit(Chunk(topic, partition, records), set(), None)
     assert done is not None
     platform._append(done.messages)
+    if done.messages and draw.random() < 0.1:
+        late.append(done.messages)
     platform._read[app, topic, partition] = start + len(records)
     if done.outbox_no is not None:
         processor.tidy({done.outbox_no})

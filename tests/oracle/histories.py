@@ -292,6 +292,8 @@ def heartbeats_of(seed: int, records: Iterable[Event]) -> list[Event]:
         midnight = datetime(day.year, day.month, day.day, tzinfo=BANGKOK)
         moments.append((INSURED, midnight + timedelta(milliseconds=draw.choice((-1, 0, 0, 1)))))
     moments += [(feed, datetime(2026, 8, 1, tzinfo=BANGKOK)) for feed in (JOBS, PAID) if draw.random() < 0.5]
+    if draw.random() < 0.1:
+        moments.append((INSURED, datetime(2569, 2, 1, tzinfo=BANGKOK)))  # of the Buddhist era
     return [(HEARTBEATS, {"feed": feed, "complete_until": moment.isoformat()}) for feed, moment in moments]
 
 

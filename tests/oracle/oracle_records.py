@@ -9,7 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from oracle.oracle_validity import first_fault
+from oracle.oracle_validity import FIRST_TIME, LAST_TIME, first_fault
 
 AVRO = Path(__file__).parents[2] / "schemas" / "saphan_schemas" / "avro"
 HEARTBEATS = "feed-heartbeats.v1"
@@ -92,13 +92,13 @@ def fold(history: History) -> Folded:
 
 
 def sso_complete_until(history: History) -> datetime | None:
-    """Up to when the SSO's feed of insured persons is complete, by its newest heartbeat."""
+    """Up to when the SSO's feed of insured persons is complete, by its newest heartbeat that can be believed."""
     said = [
         datetime.fromisoformat(row["complete_until"])
         for row in history.get(HEARTBEATS, ())
         if row["feed"] == "sso.insured-persons.v1"
     ]
-    return max(said, default=None)
+    return max((moment for moment in said if FIRST_TIME <= moment < LAST_TIME), default=None)
 
 
 def _without_empty_text(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -65,7 +65,11 @@ def committed(transaction: Transaction, as_of_ms: int | None = None) -> Platform
 
 def told(workers: Iterable[Mapping[str, Any]], alerts: Iterable[Mapping[str, Any]]) -> Outcome:
     """What is left of the messages in plain JSON form when each receiver keeps the newest of each worker and alert."""
-    newest = {message["worker_no"]: message for message in workers}  # of one partition each, so in order
+    newest: dict[int, Mapping[str, Any]] = {}
+    for message in workers:
+        known = newest.get(message["worker_no"])
+        if known is None or known["sequence"] <= message["sequence"]:
+            newest[message["worker_no"]] = message
     outcome = Outcome({}, {})
     for message in newest.values():
         if message["records"]:

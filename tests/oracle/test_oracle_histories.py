@@ -6,7 +6,7 @@ import pytest
 from in_process import InProcessPlatform, opened
 from oracle.arrivals import arrive, migrated, platform_in, said_by
 from oracle.differences import differences, printed
-from oracle.histories import Event, as_of, heartbeats_of, records_of
+from oracle.histories import HEARTBEATS, Event, as_of, heartbeats_of, records_of
 from oracle.oracle_numbers import Identifier, identifiers_of
 from oracle.oracle_outcome import BIRTH_DATES_OF_NOBODY, KEPT, compute_of
 from oracle.oracle_records import Folded, fold, sso_complete_until
@@ -32,7 +32,12 @@ def by_feed(events: list[Event]) -> dict[str, list[dict[str, object]]]:
 
 
 def refused_by(platform: InProcessPlatform) -> set[tuple[str, bytes]]:
-    return {(letter["topic"], bytes.fromhex(letter["value"])[_HEADER_BYTES:]) for letter in platform.sent(DEAD_LETTERS)}
+    """The records that were refused; whether a heartbeat was shows in the alerts."""
+    return {
+        (letter["topic"], bytes.fromhex(letter["value"])[_HEADER_BYTES:])
+        for letter in platform.sent(DEAD_LETTERS)
+        if letter["topic"] != HEARTBEATS
+    }
 
 
 def found_in(platform: InProcessPlatform, seed: int, records: list[Event], heartbeats: list[Event]) -> dict[str, str]:
