@@ -13,7 +13,7 @@ import msgpack
 
 from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id, decide, fingerprint, next_check_day
 from saphan_projections.law import Law, eligibility
-from saphan_projections.linking import LinkMessage
+from saphan_projections.link_records import LinkMessage
 from saphan_projections.worker import (
     KEPT,
     Attributes,

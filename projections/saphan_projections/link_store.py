@@ -8,7 +8,7 @@ import msgpack
 
 from saphan_projections.database import Row, Transaction
 from saphan_projections.identity import Signature, identifier_hash
-from saphan_projections.linking import FeedRecord, LinkEffects, Numbers, StoredRecord
+from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, StoredRecord
 from saphan_projections.tables import (
     FeedFreshnessRow,
     GenericIdentifierRow,
@@ -48,7 +48,7 @@ class FeedRead(NamedTuple):
 
 
 class LinkRowsOf:
-    """:class:`saphan_projections.linking.LinkRows` over a transaction that the caller may change for each chunk."""
+    """:class:`saphan_projections.link_records.LinkRows` over a transaction that the caller may change for each chunk."""
 
     def __init__(self) -> None:
         self._transaction: Transaction | None = None

@@ -20,10 +20,11 @@ SPECIMENS = frozenset((
     *(digit * 13 for digit in "0123456789"),
 ))  # fmt: skip
 _DIGITS = "0123456789"
-_BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2009\u200a\u200b\u200c\u200d\u202f\u2060\u3000\ufeff \t\r\n"
+_BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u202f\u2060\u3000\ufeff \t\r\n"
 _DASHES = "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u002e"
 _STRIPPED = str.maketrans(dict.fromkeys(_BLANKS + _DASHES, ""))
 _DOCUMENT_NUMBER = re.compile(r"[A-Z0-9/]{5,24}").fullmatch
+_REAL_DIGIT = re.compile(r"[1-9]").search
 
 
 def _sums(first_weight: int, digits: int) -> dict[str, int]:
@@ -156,5 +157,4 @@ def usable_passport(text: str) -> bool:
     """
     if _DOCUMENT_NUMBER(text) is None or text in SPECIMENS:
         return False
-    plain = text.strip("0")
-    return bool(plain) and not plain.isalpha() and not text.startswith(_ZEROS) and text != text[0] * len(text)
+    return not text.startswith(_ZEROS) and text != text[0] * len(text) and _REAL_DIGIT(text) is not None

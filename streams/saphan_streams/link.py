@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from saphan_projections import link_store
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
 from saphan_projections.identity import Signature, signature_of
+from saphan_projections.link_records import LinkMessage
 from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
-from saphan_projections.linking import Linker, LinkMessage
+from saphan_projections.linking import Linker
 from saphan_projections.offsets import (
     AlreadyCommitted,
     Claim,

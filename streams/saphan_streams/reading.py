@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from saphan_projections.identity import signature_of
 from saphan_projections.integrating import WorkerRecord
+from saphan_projections.link_records import FeedRecord, LinkMessage
 from saphan_projections.link_store import PendingHeartbeat
-from saphan_projections.linking import FeedRecord, LinkMessage
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.rules import problems

@@ -9,8 +9,9 @@ from saphan_projections.identity import Signature, signature_of
 from saphan_projections.integrate_store import IntegrateRowsOf
 from saphan_projections.integrating import Integrator, WorkerRecord
 from saphan_projections.law import Law
+from saphan_projections.link_records import LinkMessage, Numbers
 from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
-from saphan_projections.linking import Linker, LinkMessage, Numbers
+from saphan_projections.linking import Linker
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import TOPICS, WORKER_RECORDS
 from saphan_streams.reading import read_feed_chunk

@@ -17,7 +17,7 @@ PAIRS, INSPECTIONS, FIRMS = "employers.pairs.v1", "dlpw.inspections.v1", "doe.em
 
 BANGKOK = timezone(timedelta(hours=7))
 FIRST = date(2026, 1, 1)
-PLACEHOLDERS = ("0000000000000", "-", "N/A", "ไม่มี", "1111111111111", "1234567890121", "A1234567", "")
+PLACEHOLDERS = ("0000000000000", "-", "NONE/NONE", "N/A", "ไม่มี", "1111111111111", "1234567890121", "A1234567", "")
 COMPANY = "0105536000315"
 
 #: How often each kind of trouble comes; one draw per history, so that some are quiet and some are a mess.

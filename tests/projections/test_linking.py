@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from saphan_projections import identity, link_store, linking
 from saphan_projections.database import Database, create_tables
 from saphan_projections.identity import Signature, generic_identifiers, groups, identifier_hash
+from saphan_projections.link_records import FeedRecord, LinkMessage
 from saphan_projections.link_store import LinkRowsOf
-from saphan_projections.linking import FeedRecord, Linker, LinkMessage
+from saphan_projections.linking import Linker
 from saphan_schemas.topics import EMPLOYER_PAIRS, WORK_PERMITS
 
 #: With the real number of birth dates a generic identifier takes long histories; properties use a smaller one, too.

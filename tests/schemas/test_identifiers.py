@@ -143,3 +143,8 @@ def test_what_cannot_be_a_document_number_does_not_join(text: str) -> None:
 def test_no_text_makes_them_fail(text: str) -> None:
     for found in (person_number_kind(text), usable_passport(text), is_placeholder(text), has_right_check_digit(text)):
         assert found is not None
+
+
+@pytest.mark.parametrize("text", ["NONE/NONE", "NO/PASSPORT", "N/A/N/A", "A0000A", "AB000CD"])
+def test_a_document_number_without_a_real_digit_joins_nobody(text: str) -> None:
+    assert not usable_passport(text)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_process import EMPLOYMENTS, LogRecord, job, permit
 
-from saphan_projections.linking import LinkMessage
+from saphan_projections.link_records import LinkMessage
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import (
     BROKER_MESSAGE_BYTES_MAX,

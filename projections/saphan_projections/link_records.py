@@ -1,0 +1,112 @@
+"""What link reads, keeps, changes and says: the plain values around the decision in :mod:`saphan_projections.linking`."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Literal, NamedTuple, Protocol
+
+from saphan_projections.identity import Signature
+
+
+class FeedRecord(NamedTuple):
+    """One decoded feed message. ``signature`` is None for a feed whose records belong to no worker."""
+
+    feed: str
+    record_id: str
+    version: int
+    changed_at: int
+    content_hash: int
+    deleted: bool
+    partition: int
+    offset: int
+    received_at: int
+    signature: Signature | None
+    payload: bytes
+
+
+@dataclass(slots=True)
+class StoredRecord:
+    """The newest version of one record, as the store keeps it; the fields are the table's columns in order."""
+
+    record_no: int
+    key_hash: int
+    worker_no: int | None
+    feed: str
+    record_id: str
+    version: int
+    changed_at: int
+    content_hash: int
+    deleted: bool
+    partition: int
+    offset: int
+    received_at: int
+    sequence: int
+    signature_hash: int
+    payload: bytes
+
+
+class LinkMessage(NamedTuple):
+    """What integrate is told. ``record`` is copied when the message is made."""
+
+    kind: Literal["record", "moved", "pair", "heartbeat"]
+    worker_no: int
+    sequence: int
+    record_no: int
+    feed: str
+    record_id: str
+    version: int
+    changed_at: int
+    deleted: bool
+    content_hash: int
+    source_partition: int
+    source_offset: int
+    received_at: int
+    payload: bytes
+
+
+class LinkRows(Protocol):
+    """What the store answers; every read sees the last committed chunk."""
+
+    def records_by_key(self, key_hashes: Collection[int]) -> Iterable[StoredRecord]:
+        """Records whose key hashes to one of these."""
+
+    def records_of_workers(self, worker_nos: Collection[int]) -> Iterable[StoredRecord]:
+        """Records that belong to these workers."""
+
+    def workers_by_identifier(self, identifier_hashes: Collection[int]) -> Iterable[tuple[int, int]]:
+        """(identifier hash, worker number) of every holder."""
+
+    def signatures_of_workers(self, worker_nos: Collection[int]) -> Iterable[tuple[int, list[Signature]]]:
+        """(worker number, its different signatures)."""
+
+    def generic_among(self, identifier_hashes: Collection[int]) -> set[str]:
+        """Which identifiers with these hashes are generic."""
+
+
+@dataclass(slots=True)
+class Numbers:
+    """The next free numbers; committed with each chunk."""
+
+    worker_no: int = 1
+    record_no: int = 1
+    sequence: int = 1
+
+
+@dataclass(slots=True)
+class LinkEffects:
+    """What one chunk changes: rows to write and messages to send, in order."""
+
+    records: dict[int, StoredRecord] = field(default_factory=dict)
+    workers: dict[int, list[Signature]] = field(default_factory=dict)
+    workers_gone: set[int] = field(default_factory=set)
+    identifiers_added: set[tuple[int, int]] = field(default_factory=set)
+    identifiers_removed: set[tuple[int, int]] = field(default_factory=set)
+    generic_added: set[str] = field(default_factory=set)
+    generic_removed: set[str] = field(default_factory=set)
+    messages: list[LinkMessage] = field(default_factory=list)
+    stale: int = 0
+
+
+def record_key_hash(feed: str, record_id: str) -> int:
+    """64 signed bits of a record's key; equality is always checked on feed and record id."""
+    return int.from_bytes(blake2b(f"{feed}|{record_id}".encode(), digest_size=8).digest(), "big", signed=True)
