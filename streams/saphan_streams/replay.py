@@ -13,7 +13,7 @@ from saphan_projections.link_records import LinkMessage, Numbers
 from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
 from saphan_streams.reading import read_feed_chunk
 from saphan_streams.transport import Chunk
 
@@ -21,7 +21,7 @@ from saphan_streams.transport import Chunk
 class Replay:
     """Folds chunks of the feeds into two databases (which may be one): link's tables and integrate's.
 
-    Heartbeats pass at :meth:`finish`, when everything before them has been read.
+    Heartbeats pass at :meth:`finish`, as live only those whose end offsets have been read.
     """
 
     def __init__(
@@ -36,7 +36,8 @@ class Replay:
         count = TOPICS[WORKER_RECORDS].partitions
         self._rows = [IntegrateRowsOf(number) for number in range(count)]
         self._integrators = [Integrator(rows, (), {}, law, worker_id_key) for rows in self._rows]
-        self._heartbeats: dict[str, PendingHeartbeat] = {}
+        self._heartbeats: list[PendingHeartbeat] = []
+        self._next_offsets: dict[str, dict[int, int]] = {}
         self.events = 0
         self.refused = 0
 
@@ -45,10 +46,8 @@ class Replay:
         read = read_feed_chunk(self._codec, chunk, self._message_bytes_max)
         self.events += len(chunk.records)
         self.refused += len(read.refusals)
-        for heartbeat in read.heartbeats:
-            known = self._heartbeats.get(heartbeat.feed)
-            if known is None or known.complete_until < heartbeat.complete_until:
-                self._heartbeats[heartbeat.feed] = heartbeat
+        self._heartbeats += read.heartbeats
+        self._next_offsets.setdefault(chunk.topic, {})[chunk.partition] = chunk.next_offset
         with self._link.transaction() as transaction:
             self._link_rows.use(transaction)
             effects = self._linker.apply(read.events)
@@ -60,16 +59,23 @@ class Replay:
         self._integrate(effects.messages)
 
     def finish(self) -> None:
-        """Let the newest heartbeat of each feed pass: the whole log has been read."""
+        """Let the newest heartbeat of each feed pass whose end offsets have been read: the log has no more."""
+        newest: dict[str, PendingHeartbeat] = {}
+        for row in sorted(self._heartbeats, key=lambda row: row.complete_until):
+            if link_store.is_reached(self._ends(row), self._next_offsets.get(row.feed, {})):
+                newest[row.feed] = row
         messages = [
-            self._linker.broadcast("heartbeat", link_store.as_feed_record(self._heartbeats[feed]))
-            for feed in sorted(self._heartbeats)
+            self._linker.broadcast("heartbeat", link_store.as_feed_record(newest[feed])) for feed in sorted(newest)
         ]
         with self._link.transaction() as transaction:
             link_store.write_numbers(transaction, self._linker.numbers)
-            for feed, heartbeat in self._heartbeats.items():
+            for feed, heartbeat in newest.items():
                 link_store.write_complete_until(transaction, feed, heartbeat.complete_until)
         self._integrate(messages)
+
+    def _ends(self, heartbeat: PendingHeartbeat) -> dict[int, int]:
+        ends = self._codec.decode(HEARTBEATS, heartbeat.payload)["end_offsets"]
+        return {end["partition"]: end["offset"] for end in ends}
 
     def _integrate(self, messages: Iterable[LinkMessage]) -> None:
         count = len(self._integrators)
@@ -88,9 +94,7 @@ class Replay:
     def _decoded(self, message: LinkMessage) -> Mapping[str, Any] | None:
         if not message.payload:
             return None
-        return self._codec.decode(
-            "feed-heartbeats.v1" if message.kind == "heartbeat" else message.feed, message.payload
-        )
+        return self._codec.decode(HEARTBEATS if message.kind == "heartbeat" else message.feed, message.payload)
 
     def _signature_of_payload(self, feed: str, payload: bytes) -> Signature:
         return signature_of(feed, self._codec.decode(feed, payload))
