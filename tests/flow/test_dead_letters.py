@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from running_platform import Event, RunningPlatform, running
+import typer
+from running_platform import NO_SETTINGS, Event, RunningPlatform, running
+from typer.testing import CliRunner, Result
 
+from saphan_cli.commands import dlq as dlq_commands
 from saphan_infra.producer import Message, partition_of
+from saphan_infra.settings import environment_of
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import EMPLOYMENTS, TOPICS
 from saphan_schemas.values import to_wire
@@ -60,13 +64,23 @@ def good(record_id: str) -> Event:
     return Event(EMPLOYMENTS, Message(record_id.encode(), encoded(employment(record_id)), partition=0))
 
 
+def dlq(platform: RunningPlatform, *arguments: str) -> Result:
+    """Run `saphan dlq` in this process, which saves the start of one for each look."""
+    app = typer.Typer()
+    dlq_commands.register(app)
+    nothing = platform.settings.data_dir / "no-settings.toml"
+    nothing.write_text(NO_SETTINGS, encoding="utf-8")
+    environment = {**environment_of(platform.settings), "SAPHAN_CONFIG": str(nothing)}
+    return CliRunner().invoke(app, ["dlq", *arguments], env=environment, catch_exceptions=False)
+
+
 def known_employments(platform: RunningPlatform) -> set[str]:
     return {record_id for (record_id,) in platform.rows("SELECT record_id FROM employment")}
 
 
 def letters(platform: RunningPlatform) -> dict[str, dict[str, Any]]:
-    ran = platform.run_command("dlq", "list", "--json")
-    assert ran.returncode == 0, ran.stderr
+    ran = dlq(platform, "list", "--json")
+    assert ran.exit_code == 0, ran.stderr
     return {row["reason"]: row for row in json.loads(ran.stdout)}
 
 
@@ -94,21 +108,21 @@ def test_the_neighbours_of_bad_messages_are_processed_and_each_bad_one_is_kept_w
 def test_a_repaired_letter_comes_back_and_is_marked_as_retried(platform: RunningPlatform, tmp_path: Path) -> None:
     assert platform.becomes(lambda: "corrupt" in letters(platform))
     letter = letters(platform)["corrupt"]["id"]
-    refused = platform.run_command("dlq", "retry", letter)
-    assert refused.returncode == 1
+    refused = dlq(platform, "retry", letter)
+    assert refused.exit_code == 1
     assert "refused again" in refused.stderr
     repaired = tmp_path / "repaired.json"
     repaired.write_text(json.dumps(employment("BAD-corrupt")), encoding="utf-8")
-    ran = platform.run_command("dlq", "retry", letter, "--value-file", str(repaired))
-    assert ran.returncode == 0, ran.stderr
+    ran = dlq(platform, "retry", letter, "--value-file", str(repaired))
+    assert ran.exit_code == 0, ran.stderr
     assert platform.becomes(lambda: "BAD-corrupt" in known_employments(platform))
     assert letters(platform)["corrupt"]["retried_at"] is not None
 
 
 def test_a_message_without_a_key_comes_back_with_the_key_of_its_record(platform: RunningPlatform) -> None:
     assert platform.becomes(lambda: "no_key" in letters(platform))
-    ran = platform.run_command("dlq", "retry", "--reason", "no_key")
-    assert ran.returncode == 0, ran.stderr
+    ran = dlq(platform, "retry", "--reason", "no_key")
+    assert ran.exit_code == 0, ran.stderr
     assert platform.becomes(lambda: "BAD-no_key" in known_employments(platform))
     assert partition_of(b"BAD-no_key", TOPICS[EMPLOYMENTS].partitions) in (0, 1)
 
