@@ -44,7 +44,11 @@ def integrate_chunk(counts: IntegrateCounts) -> None:
 def lag(app: str, consumer: Any, positions: Mapping[tuple[str, int], int]) -> None:
     """How much of each held partition is still to come, as far as the consumer has heard from the broker."""
     found = {}
+    assigned = consumer.assignment()
     for (topic, partition), next_offset in positions.items():
+        # In a rebalance the positions are still those of before; the client refuses what is not assigned any more.
+        if TP(topic, partition) not in assigned:
+            continue
         end = consumer.highwater(TP(topic, partition))
         if end is not None:
             found[topic, partition] = max(0, end - next_offset)
