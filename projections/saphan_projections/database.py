@@ -100,19 +100,27 @@ class Transaction:
         if parameters:
             self._connection.exec_driver_sql(self._placed(sql), list(parameters))
 
-    def upsert(self, model: type[SQLModel], rows: Sequence[Row], *, newer_by: str | None = None) -> None:
+    def upsert(
+        self,
+        model: type[SQLModel],
+        rows: Sequence[Row],
+        *,
+        newer_by: str | None = None,
+        unchanged: Collection[str] = (),
+    ) -> None:
         """Insert or replace whole rows. With ``newer_by`` a row gives way only to a higher value of that column.
 
-        ``rows`` must not hold one key twice.
+        ``rows`` must not hold one key twice. Columns in ``unchanged`` keep their value in rows that are there already:
+        who knows that it is the same saves the index that holds it a deletion and an insertion.
         """
         if not rows:
             return
         table = table_of(model)
         if self._sqlite or len(rows) < _COPY_ROWS_MIN:
             marks = ", ".join("?" for _ in table.columns)
-            self.execute_many(f"{_insert(table)} VALUES ({marks}) {_on_conflict(table, newer_by)}", rows)
+            self.execute_many(f"{_insert(table)} VALUES ({marks}) {_on_conflict(table, newer_by, unchanged)}", rows)
         else:
-            self._merge(table, rows, newer_by)
+            self._merge(table, rows, _on_conflict(table, newer_by, unchanged))
 
     def insert(self, model: type[SQLModel], rows: Sequence[Row], columns: Sequence[str]) -> None:
         """Append rows of these columns."""
@@ -128,7 +136,7 @@ class Transaction:
             condition = " AND ".join(f'"{column.name}" = ?' for column in table.primary_key)
             self.execute_many(f"DELETE FROM {table.name} WHERE {condition}", keys)  # noqa: S608
 
-    def _merge(self, table: Table, rows: Sequence[Row], newer_by: str | None) -> None:
+    def _merge(self, table: Table, rows: Sequence[Row], on_conflict: str) -> None:
         staging = f"staging_{table.name}"
         self._connection.exec_driver_sql(
             f"CREATE TEMP TABLE IF NOT EXISTS {staging} (LIKE {table.name}) ON COMMIT DELETE ROWS"
@@ -141,7 +149,7 @@ class Transaction:
         # One order for everybody: two owners who meet on a row wait for each other instead of dying.
         keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
         self._connection.exec_driver_sql(
-            f"{_insert(table)} SELECT {names} FROM {staging} ORDER BY {keys} {_on_conflict(table, newer_by)}"  # noqa: S608
+            f"{_insert(table)} SELECT {names} FROM {staging} ORDER BY {keys} {on_conflict}"  # noqa: S608
         )
         self._connection.exec_driver_sql(f"TRUNCATE {staging}")
 
@@ -154,9 +162,9 @@ def _insert(table: Table) -> str:
     return f"INSERT INTO {table.name} ({names})"
 
 
-def _on_conflict(table: Table, newer_by: str | None) -> str:
+def _on_conflict(table: Table, newer_by: str | None, unchanged: Collection[str]) -> str:
     keys = [column.name for column in table.primary_key]
-    values = [column.name for column in table.columns if column.name not in keys]
+    values = [column.name for column in table.columns if column.name not in keys and column.name not in unchanged]
     target = ", ".join(f'"{name}"' for name in keys)
     if not values:
         return f"ON CONFLICT ({target}) DO NOTHING"

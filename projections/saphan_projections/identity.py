@@ -1,6 +1,7 @@
 """Which records speak of the same person: today by shared identifiers alone, as a pure function of the records."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -89,6 +90,7 @@ def signature_of(feed: str, record: Mapping[str, Any]) -> Signature:
     return Signature(record.get("birth_date"), tuple(found))
 
 
+@lru_cache(maxsize=65_536)
 def identifier_hash(identifier: str) -> int:
     """64 signed bits of an identifier: an index that says where to look; equality is always checked on the text."""
     return int.from_bytes(blake2b(identifier.encode(), digest_size=8).digest(), "big", signed=True)
@@ -102,6 +104,26 @@ def generic_identifiers(signatures: Iterable[Signature]) -> set[str]:
             for identifier in signature.identifiers:
                 birth_days.setdefault(identifier, set()).add(signature.birth_day)
     return {identifier for identifier, days in birth_days.items() if len(days) >= GENERIC_BIRTH_DATES_MIN}
+
+
+def birth_days_of(identifier: str, signatures: Iterable[Signature]) -> set[int]:
+    """The birth dates that these signatures give an identifier."""
+    return {s.birth_day for s in signatures if s.birth_day is not None and identifier in s.identifiers}
+
+
+def is_generic(identifier: str, signatures: Iterable[Signature]) -> bool:
+    """Whether these signatures alone make an identifier one that joins nobody."""
+    return len(birth_days_of(identifier, signatures)) >= GENERIC_BIRTH_DATES_MIN
+
+
+def only_adds(before: Signature, signature: Signature) -> bool:
+    """Whether a new signature takes nothing back of what an old one said."""
+    return before.birth_day in {None, signature.birth_day} and set(before.identifiers).issubset(signature.identifiers)
+
+
+def signature_order(signature: Signature) -> tuple[tuple[str, ...], bool, int]:
+    """A key that puts signatures into the same order everywhere."""
+    return signature.identifiers, signature.birth_day is None, signature.birth_day or 0
 
 
 def groups(signatures: Sequence[Signature], generic: set[str]) -> list[list[int]]:

@@ -1,6 +1,6 @@
 """How integrate's knowledge is read and written: workers, their employments, enrolments, contributions and alerts."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgpack
@@ -88,7 +88,7 @@ def read_watermarks(transaction: Transaction, partition: int) -> dict[str, int]:
 
 def write_effects(transaction: Transaction, partition: int, effects: IntegrateEffects) -> None:
     """Write what a chunk changed."""
-    transaction.upsert(WorkerRow, [_worker_row(partition, effects.workers[key]) for key in sorted(effects.workers)])
+    _write_workers(transaction, partition, effects.workers)
     _write_employments(transaction, partition, effects.employments)
     _write_enrolments(transaction, partition, effects.enrolments)
     contributions = [_contribution_row(effects.contributions[key]) for key in sorted(effects.contributions)]
@@ -96,6 +96,13 @@ def write_effects(transaction: Transaction, partition: int, effects: IntegrateEf
     transaction.upsert(EmployerPairRow, [_pair_row(partition, effects.pairs[key]) for key in sorted(effects.pairs)])
     transaction.upsert(WatermarkRow, [(partition, feed, until) for feed, until in sorted(effects.watermarks.items())])
     _write_alerts(transaction, partition, effects)
+
+
+def _write_workers(transaction: Transaction, partition: int, workers: Mapping[int, WorkerChange]) -> None:
+    renamed = [_worker_row(partition, workers[key]) for key in sorted(workers) if workers[key].renamed]
+    others = [_worker_row(partition, workers[key]) for key in sorted(workers) if not workers[key].renamed]
+    transaction.upsert(WorkerRow, renamed)
+    transaction.upsert(WorkerRow, others, unchanged=("worker_id",))
 
 
 def _worker_row(partition: int, change: WorkerChange) -> tuple[Any, ...]:
@@ -204,7 +211,7 @@ def _write_alerts(transaction: Transaction, partition: int, effects: IntegrateEf
         if change.alert_id not in newest or change.sequence > newest[change.alert_id].sequence:
             newest[change.alert_id] = change
     rows = [_alert_row(partition, newest[key]) for key in sorted(newest)]
-    transaction.upsert(AlertRow, rows, newer_by="sequence")
+    transaction.upsert(AlertRow, rows, newer_by="sequence", unchanged=("employment_record_id",))
     for gone in effects.alerts_deleted:
         transaction.execute(
             "UPDATE alert SET state = 'withdrawn', reason = 'employment_deleted', hold = NULL, check_day = NULL,"

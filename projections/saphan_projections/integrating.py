@@ -95,7 +95,10 @@ class DeletedAlert(NamedTuple):
 
 @dataclass(slots=True)
 class WorkerChange:
-    """A worker whose state is to be written; ``integrated`` says whether the view is to be published, too."""
+    """A worker whose state is to be written; ``integrated`` says whether the view is to be published, too.
+
+    ``renamed`` is False only when the row is known to hold this worker id already.
+    """
 
     state: WorkerState
     sequence: int
@@ -103,6 +106,7 @@ class WorkerChange:
     view: View
     eligible: bool
     integrated: bool
+    renamed: bool
 
 
 @dataclass(slots=True)
@@ -300,6 +304,7 @@ class Integrator:
     def _settle(self, worker_no: int, sequence: int, caused_at: int) -> None:
         state = self._states[worker_no]
         opaque = worker_id(state, self._key) if state.members else ""
+        renamed, state.written_id = opaque != state.written_id, opaque
         self._decide_alerts(state, opaque, sequence, caused_at)
         self._effects.workers[worker_no] = WorkerChange(
             state,
@@ -308,6 +313,7 @@ class Integrator:
             view(state),
             self._is_eligible(state),
             integrated=worker_no in self._views_changed,
+            renamed=renamed,
         )
 
     def _decide_alerts(self, state: WorkerState, opaque: str, sequence: int, caused_at: int) -> None:

@@ -101,7 +101,8 @@ def read_numbers(transaction: Transaction) -> Numbers:
 
 def write_effects(transaction: Transaction, effects: LinkEffects, numbers: Numbers) -> None:
     """Write what a chunk changed."""
-    transaction.upsert(RecordRow, [_record_row(effects.records[number]) for number in sorted(effects.records)])
+    records = [_record_row(effects.records[number]) for number in sorted(effects.records)]
+    transaction.upsert(RecordRow, records, unchanged=("key_hash", "feed", "record_id"))
     gone = [(number,) for number in effects.workers_gone if number not in effects.workers]
     transaction.delete(LinkWorkerRow, gone)
     workers = [(number, msgpack.packb(signatures)) for number, signatures in sorted(effects.workers.items())]

@@ -9,7 +9,16 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Literal
 
-from saphan_projections.identity import GENERIC_BIRTH_DATES_MIN, Signature, groups, identifier_hash
+from saphan_projections.identity import (
+    GENERIC_BIRTH_DATES_MIN,
+    Signature,
+    birth_days_of,
+    groups,
+    identifier_hash,
+    is_generic,
+    only_adds,
+    signature_order,
+)
 from saphan_projections.link_records import (
     FeedRecord,
     LinkEffects,
@@ -37,10 +46,6 @@ class _Worker:
 
 def _signature_hash(signature: Signature | None) -> int:
     return 0 if signature is None else identifier_hash(f"{signature.birth_day}|{'|'.join(signature.identifiers)}")
-
-
-def _order(signature: Signature) -> tuple[tuple[str, ...], bool, int]:
-    return signature.identifiers, signature.birth_day is None, signature.birth_day or 0
 
 
 class Linker:
@@ -80,7 +85,7 @@ class Linker:
             self._one(event)
         effects = self._effects
         effects.workers = {
-            number: sorted(self._workers[number].signatures, key=_order)
+            number: sorted(self._workers[number].signatures, key=signature_order)
             for number in effects.workers
             if number in self._workers
         }
@@ -112,11 +117,16 @@ class Linker:
         self._load_whole(self._meeting(chunk))
 
     def _meeting(self, chunk: Sequence[FeedRecord]) -> set[int]:
-        """Workers whom the chunk's new records may bring together, as far as one can see before: read them at once."""
+        """Workers whom the chunk may bring together or take apart, as far as one can see before: read them at once."""
         found: set[int] = set()
         seen: dict[str, set[int]] = {}
         for index, event in enumerate(chunk):
-            if event.signature is None or (event.feed, event.record_id) in self._by_key:
+            if event.signature is None:
+                continue
+            stored = self._by_key.get((event.feed, event.record_id))
+            if stored is not None:
+                if stored.worker_no is not None and stored.signature_hash != _signature_hash(event.signature):
+                    found.add(stored.worker_no)
                 continue
             # A worker who is still to be made stands here as a negative number.
             owners = self._owners_of(event.signature) or {~index}
@@ -240,18 +250,31 @@ class Linker:
             number = self._new_number()
             self._workers[number] = _Worker(())
         self._give(record, number)
-        worker = self._workers[number]
         self._say("record", number, record)
+        self._learn(number, signature)
+
+    def _learn(self, worker_no: int, signature: Signature) -> None:
+        """Note what a worker's record says of whose it is; the worker's records stay together."""
+        worker = self._workers[worker_no]
         if signature in worker.signatures:
             return
         worker.signatures.add(signature)
-        self._effects.workers[number] = []
+        self._effects.workers[worker_no] = []
         for identifier in signature.identifiers:
             if identifier not in worker.identifiers:
                 worker.identifiers.add(identifier)
-                self._index(identifier, number)
+                self._index(identifier, worker_no)
         if signature.birth_day is not None and self._newly_generic(worker, signature):
-            self._regroup({number}, None)
+            self._regroup({worker_no}, None)
+
+    def _replace(self, worker_no: int, before: Signature, signature: Signature) -> None:
+        """Note that a worker's record says more than before; the worker's records stay together."""
+        self._load_workers((worker_no,))
+        before_hash = _signature_hash(before)
+        if all(record.signature_hash != before_hash for record in self._members({worker_no})):
+            self._workers[worker_no].signatures.discard(before)
+            self._effects.workers[worker_no] = []
+        self._learn(worker_no, signature)
 
     def _new_number(self) -> int:
         """The number of a new worker, whose records are all still to come."""
@@ -279,7 +302,7 @@ class Linker:
         if len(worker.signatures) < GENERIC_BIRTH_DATES_MIN:
             return False
         return any(
-            identifier not in self._generic and _is_generic(identifier, worker.signatures)
+            identifier not in self._generic and is_generic(identifier, worker.signatures)
             for identifier in signature.identifiers
         )
 
@@ -296,6 +319,10 @@ class Linker:
         touched = {worker_before}
         if signature is not None:
             touched |= self._owners_of(signature)
+            if len(touched) == 1 and only_adds(before, signature):
+                self._say("record", worker_before, record)
+                self._replace(worker_before, before, signature)
+                return
         self._regroup(touched, record)
         self._revive(before)
 
@@ -330,7 +357,7 @@ class Linker:
                 if worker is None or identifier not in worker.identifiers:
                     continue
                 holders.add(worker_no)
-                birth_days |= _birth_days(identifier, worker.signatures)
+                birth_days |= birth_days_of(identifier, worker.signatures)
             if len(birth_days) >= GENERIC_BIRTH_DATES_MIN:
                 return None
         return holders
@@ -484,11 +511,3 @@ class Linker:
             record.received_at,
             b"" if kind == "moved" else record.payload,
         )
-
-
-def _birth_days(identifier: str, signatures: Iterable[Signature]) -> set[int]:
-    return {s.birth_day for s in signatures if s.birth_day is not None and identifier in s.identifiers}
-
-
-def _is_generic(identifier: str, signatures: Iterable[Signature]) -> bool:
-    return len(_birth_days(identifier, signatures)) >= GENERIC_BIRTH_DATES_MIN

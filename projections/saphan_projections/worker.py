@@ -55,9 +55,13 @@ class KnownAlert(NamedTuple):
 
 
 class WorkerState:
-    """One worker as integrate keeps it in memory and, packed, in the row ``worker.state``."""
+    """One worker as integrate keeps it in memory and, packed, in the row ``worker.state``.
 
-    __slots__ = ("alerts", "gone", "members", "worker_no")
+    ``written_id`` is the opaque id that the row is known to hold, "" when it is not known. ``encoded`` keeps what
+    integrate made of single members for its messages, by record number; a member that changes drops it.
+    """
+
+    __slots__ = ("_first", "alerts", "encoded", "gone", "members", "worker_no", "written_id")
 
     def __init__(
         self,
@@ -70,6 +74,9 @@ class WorkerState:
         self.members = members if members is not None else {}
         self.gone = gone if gone is not None else {}
         self.alerts = alerts if alerts is not None else {}
+        self.written_id = ""
+        self.encoded: dict[int, bytes] = {}
+        self._first: tuple[str, str] | None = None
 
     def pack(self) -> bytes:
         """The state as bytes; :meth:`unpack` is its inverse."""
@@ -93,6 +100,9 @@ class WorkerState:
             return False
         self.gone.pop(record_no, None)
         self.members[record_no] = member
+        self.encoded.pop(record_no, None)
+        if self._first is not None:
+            self._first = min(self._first, (member.feed, member.record_id))
         return True
 
     def remove(self, record_no: int, sequence: int) -> bool:
@@ -101,7 +111,15 @@ class WorkerState:
             return False
         self.members.pop(record_no, None)
         self.gone[record_no] = sequence
+        self.encoded.pop(record_no, None)
+        self._first = None
         return True
+
+    def first(self) -> tuple[str, str]:
+        """The smallest (feed, record id) of the members. Raises ValueError when there is none."""
+        if self._first is None:
+            self._first = min((member.feed, member.record_id) for member in self.members.values())
+        return self._first
 
     def _is_news(self, record_no: int, sequence: int) -> bool:
         member = self.members.get(record_no)
@@ -124,7 +142,7 @@ class View(NamedTuple):
 
 def worker_id(state: WorkerState, key: bytes) -> str:
     """An opaque id, a function of the worker's records: a keyed hash of the first of them by feed and record id."""
-    feed, record_id = min((member.feed, member.record_id) for member in state.members.values())
+    feed, record_id = state.first()
     return "W-" + blake2b(f"{feed}|{record_id}".encode(), digest_size=10, key=key).hexdigest()
 
 

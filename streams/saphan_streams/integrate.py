@@ -8,7 +8,7 @@ from saphan_projections import integrate_store
 from saphan_projections.alerts import EMPLOYMENT_DELETED, KIND
 from saphan_projections.database import Database, Transaction
 from saphan_projections.integrate_store import IntegrateRowsOf
-from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator, WorkerChange
+from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator
 from saphan_projections.law import Law
 from saphan_projections.offsets import (
     AlreadyCommitted,
@@ -22,6 +22,7 @@ from saphan_projections.offsets import (
 )
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS, INSURED_PERSONS, TOPICS, WORKER_INTEGRATED
+from saphan_streams.integrated_workers import IntegratedEncoder
 from saphan_streams.reading import Refusal, dead_letters, read_worker_chunk
 from saphan_streams.shell import Committed, Resumed
 from saphan_streams.transport import Chunk
@@ -64,6 +65,7 @@ class IntegrateProcessor:
     def __init__(self, database: Database, codec: Codec, settings: IntegrateSettings) -> None:
         self._database = database
         self._codec = codec
+        self._workers = IntegratedEncoder(codec)
         self._settings = settings
         self._partitions: dict[int, _Partition] = {}
 
@@ -94,7 +96,7 @@ class IntegrateProcessor:
             integrate_store.write_effects(transaction, chunk.partition, effects)
             complete_until = integrator.watermarks.get(INSURED_PERSONS)
             messages = [
-                *outgoing(self._codec, effects, complete_until),
+                *outgoing(self._codec, self._workers, effects, complete_until),
                 *dead_letters(self._codec, APP, chunk, refusals),
             ]
             outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)
@@ -141,17 +143,14 @@ class IntegrateProcessor:
         return owned.integrator
 
 
-def outgoing(codec: Codec, effects: IntegrateEffects, complete_until: int | None) -> list[OutgoingMessage]:
+def outgoing(
+    codec: Codec, workers: IntegratedEncoder, effects: IntegrateEffects, complete_until: int | None
+) -> list[OutgoingMessage]:
     """What the receivers are told of a chunk: changed workers and alerts whose state is news."""
     encode: Callable[[str, Any], bytes] = codec.encode
     partitions = TOPICS[WORKER_INTEGRATED].partitions
     rows = [
-        OutgoingMessage(
-            WORKER_INTEGRATED,
-            number % partitions,
-            str(number).encode(),
-            encode(WORKER_INTEGRATED, _integrated(change)),
-        )
+        OutgoingMessage(WORKER_INTEGRATED, number % partitions, str(number).encode(), workers.encode(change))
         for number, change in effects.workers.items()
         if change.integrated
     ]
@@ -164,35 +163,6 @@ def outgoing(codec: Codec, effects: IntegrateEffects, complete_until: int | None
         for alert in _withdrawn(effects, complete_until)
     )
     return rows
-
-
-def _integrated(change: WorkerChange) -> dict[str, Any]:
-    state, seen = change.state, change.view
-    return {
-        "worker_no": state.worker_no,
-        "worker_id": change.worker_id,
-        "sequence": change.sequence,
-        "nationality": seen.nationality,
-        "sex": seen.sex,
-        "birth_year": seen.birth_year,
-        "employers": seen.employers,
-        "employed": seen.employed,
-        "eligible": change.eligible,
-        "enrolled": seen.enrolled,
-        "permit_valid_until": seen.permit_valid_until,
-        "health_cover_until": seen.health_cover_until,
-        "records": [
-            {
-                "feed": member.feed,
-                "record_id": member.record_id,
-                "version": member.version,
-                "partition": member.partition,
-                "offset": member.offset,
-                "role": "member",
-            }
-            for member in state.members.values()
-        ],
-    }
 
 
 def _alert(change: AlertChange, complete_until: int | None) -> dict[str, Any]:
