@@ -199,6 +199,27 @@ class RunningPlatform:
             timeout=WAIT_SECONDS,
         )
 
+    @contextmanager
+    def one_more(self, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
+        """`saphan run` with these arguments beside the supervised processes; killed at the end if it still runs.
+
+        What it says is in ``<name>.log`` of the data directory.
+        """
+        kept = {key: value for key, value in os.environ.items() if not key.startswith("SAPHAN_")}
+        with (self.settings.data_dir / f"{name}.log").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "saphan_cli", "run", *arguments],
+                env={**kept, **environment_of(self.settings)},
+                cwd=self.settings.data_dir,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+
     # -- faults ----------------------------------------------------------------------------------------------------
 
     def kill(self, role: str) -> None:

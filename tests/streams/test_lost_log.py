@@ -1,42 +1,16 @@
 """That a log that lost messages is told, with what to do."""
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from running_platform import RunningPlatform
 
 from saphan_infra.owned_process import tail, wait_until
-from saphan_infra.settings import environment_of
 from saphan_projections.migrate import migrate
 from saphan_projections.tables import SourceOffsetRow
 from saphan_schemas.topics import EMPLOYMENTS
 
 pytestmark = pytest.mark.broker
-
-
-@contextmanager
-def role(platform: RunningPlatform, name: str, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One more process of the platform, with a log of its own; killed at the end if it still runs."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("SAPHAN_")}
-    log = platform.settings.data_dir / f"{name}.log"
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "saphan_cli", "run", *arguments],
-            env={**kept, **environment_of(platform.settings)},
-            cwd=platform.settings.data_dir,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_a_log_that_lost_messages_ends_the_process_with_what_to_do(
@@ -47,7 +21,7 @@ def test_a_log_that_lost_messages_ends_the_process_with_what_to_do(
     migrate(settings.link_url)
     with platform.database(settings.link_url) as database, database.transaction() as transaction:
         transaction.upsert(SourceOffsetRow, [("link", EMPLOYMENTS, 1, 1_000_000, 1, "somebody", 0)])
-    with role(platform, "lost", "link") as process:
+    with platform.one_more("lost", "link") as process:
         assert wait_until(lambda: process.poll() is not None, 30), tail(settings.data_dir / "lost.log", 40)
         assert process.returncode == 1
     told = (settings.data_dir / "lost.log").read_text(encoding="utf-8")
