@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from hashlib import blake2b
 from typing import Any
 
@@ -74,6 +74,7 @@ class Role:
         )
         _add_agent(self.app, name, topics, self.shell)
         self.app.task(self._tidy)
+        self.app.on_partitions_assigned.connect(self._assigned, weak=False)
         self.app.on_before_shutdown.connect(self._stop, weak=False)
 
     def run(self) -> int:
@@ -104,6 +105,11 @@ class Role:
                 log.error("another process is the active one, leaving", why=str(fenced))
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
+
+    async def _assigned(self, _app: Any, assigned: Collection[Any], **_: Any) -> None:
+        """A worker for whom no partition is left is up as well; Faust asks for positions only where there are some."""
+        if not assigned:
+            await self.shell.resume({})
 
     async def _stop(self, *_: Any, **__: Any) -> None:
         with contextlib.suppress(asyncio.CancelledError):

@@ -5,6 +5,7 @@ each chunk of a partition, resumes from the positions that the application keeps
 the broker only what was acknowledged, in order.
 """
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -77,9 +78,18 @@ class ChunkConsumer(driver.Consumer):
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def _drain_messages(self, fetcher: ServiceT) -> None:
+        stopping = cast(Service, fetcher)
+        try:
+            await self._drain(stopping)
+        except asyncio.CancelledError:
+            # Faust takes a fetcher that is cancelled during a rebalance for one that crashed; it was told to stop.
+            if not stopping.should_stop:
+                raise
+
+    async def _drain(self, fetcher: Service) -> None:
         app = self.app
         records_max, bytes_max = app.chunk_records_max, app.chunk_bytes_max
-        while not (self.should_stop or cast(Service, fetcher).should_stop):
+        while not (self.should_stop or fetcher.should_stop):
             await self.sleep(0)
             try:
                 records, _ = await self._wait_next_records(1.0)
