@@ -149,13 +149,14 @@ class Integrator:
         self._effects = IntegrateEffects()
         self._causes: dict[int, tuple[int, int]] = {}
         self._views_changed: set[int] = set()
+        self._alerts_to_decide: set[int] = set()
         self._newest_look: tuple[int, int] = (0, 0)
         self._accounts_changed: set[tuple[str, str]] = set()
 
     def apply(self, chunk: Sequence[WorkerRecord]) -> IntegrateEffects:
         """Fold a chunk in and decide the alerts of every worker that it touches, once."""
         self._effects = IntegrateEffects()
-        self._causes, self._views_changed = {}, set()
+        self._causes, self._views_changed, self._alerts_to_decide = {}, set(), set()
         self._newest_look, self._accounts_changed = (0, 0), set()
         if len(self._states) > self._cached_workers_max:
             self._states = {}
@@ -163,7 +164,9 @@ class Integrator:
         for event in chunk:
             self._one(event)
         # What this chunk adds is not in the rows yet, but its workers are looked at in any case.
-        for worker_no in self._workers_to_look_at() | self._causes.keys():
+        looked_at = self._workers_to_look_at()
+        self._alerts_to_decide |= looked_at
+        for worker_no in looked_at | self._causes.keys():
             self._settle(worker_no, *max(self._causes.get(worker_no, self._newest_look), self._newest_look))
         return self._effects
 
@@ -243,8 +246,10 @@ class Integrator:
         key = message.worker_no, message.record_no
         if message.feed == EMPLOYMENTS:
             self._effects.employments[key] = member
+            self._alerts_to_decide.add(message.worker_no)
         elif message.feed == INSURED_PERSONS:
             self._effects.enrolments[key] = member
+            self._alerts_to_decide.add(message.worker_no)
         self._causes[message.worker_no] = message.sequence, message.received_at
         self._views_changed.add(message.worker_no)
 
@@ -305,7 +310,9 @@ class Integrator:
         state = self._states[worker_no]
         opaque = worker_id(state, self._key) if state.members else ""
         renamed, state.written_id = opaque != state.written_id, opaque
-        self._decide_alerts(state, opaque, sequence, caused_at)
+        # No other record has a say in an alert; a new opaque id goes into its row and its evidence.
+        if renamed or worker_no in self._alerts_to_decide:
+            self._decide_alerts(state, opaque, sequence, caused_at)
         self._effects.workers[worker_no] = WorkerChange(
             state,
             sequence,
