@@ -63,7 +63,10 @@ class IntegrateRows(Protocol):
 
 
 class AlertChange(NamedTuple):
-    """A new look at one alert. ``told`` is True when the state is news to the receivers."""
+    """A new look at one alert. ``told`` is True when the state is news to the receivers.
+
+    ``evidence`` is the decision's, as :func:`packed_evidence`.
+    """
 
     alert_id: str
     worker_no: int
@@ -77,6 +80,7 @@ class AlertChange(NamedTuple):
     caused_at: int
     told: bool
     check_day: int | None
+    evidence: bytes
 
 
 class DeletedAlert(NamedTuple):
@@ -318,7 +322,7 @@ class Integrator:
             sequence,
             opaque,
             view(state),
-            self._is_eligible(state),
+            self._has_eligible(state),
             integrated=worker_no in self._views_changed,
             renamed=renamed,
         )
@@ -351,7 +355,8 @@ class Integrator:
     ) -> None:
         known = state.alerts.get(record_no)
         told = fingerprint(decision)
-        evidence_hash = hash_of(opaque, decision.evidence)
+        evidence = packed_evidence(decision)
+        evidence_hash = hash_of(opaque, evidence)
         if known is not None and known.told == told and known.evidence_hash == evidence_hash:
             return
         news = known is None or known.told != told
@@ -374,6 +379,7 @@ class Integrator:
                 caused_at,
                 news,
                 next_check_day(decision),
+                evidence,
             )
         )
 
@@ -394,6 +400,11 @@ class Integrator:
             )
         )
 
+    def _has_eligible(self, state: WorkerState) -> bool:
+        if state.eligible is None:
+            state.eligible = self._is_eligible(state)
+        return state.eligible
+
     def _is_eligible(self, state: WorkerState) -> bool:
         return any(
             member.kept[2] is None
@@ -404,10 +415,15 @@ class Integrator:
         )
 
 
-def hash_of(worker_id: str, evidence: Sequence[tuple[str, RecordReference]]) -> int:
+def packed_evidence(decision: Decision) -> bytes:
+    """The references behind a decision as bytes: (role, feed, record id, version, partition, offset) each."""
+    packed: bytes = msgpack.packb([(role, *reference) for role, reference in decision.evidence])
+    return packed
+
+
+def hash_of(worker_id: str, evidence: bytes) -> int:
     """64 signed bits that change with the evidence or the worker's opaque id, the same in every process."""
-    packed = msgpack.packb((worker_id, evidence))
-    return int.from_bytes(blake2b(packed, digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(worker_id.encode() + evidence, digest_size=8).digest(), "big", signed=True)
 
 
 def _kept(feed: str, record: Mapping[str, Any]) -> Attributes:
