@@ -50,7 +50,11 @@ class StoredRecord:
 
 
 class LinkMessage(NamedTuple):
-    """What integrate is told. ``record`` is copied when the message is made."""
+    """What integrate is told, copied from the record when the message is made.
+
+    ``received_at`` is the broker's time of the feed message for which it is told: for a record that moves, of the
+    message that made it move.
+    """
 
     kind: Literal["record", "moved", "pair", "heartbeat"]
     worker_no: int

@@ -63,6 +63,7 @@ class Linker:
         self._owners: dict[str, list[int]] = {}
         self._generic: set[str] = set()
         self._effects = LinkEffects()
+        self._caused_at = 0
         self._loaded: dict[int, StoredRecord] = {}
         #: Loaded records by the workers that they have belonged to in this chunk.
         self._loaded_of: dict[int, list[StoredRecord]] = {}
@@ -90,7 +91,7 @@ class Linker:
 
     def broadcast(self, kind: Literal["pair", "heartbeat"], event: FeedRecord, record_no: int = 0) -> LinkMessage:
         """A message for every partition of integrate."""
-        return self._message(kind, 0, record_no, event)
+        return self._message(kind, 0, record_no, event, event.received_at)
 
     # -- reading ahead ---------------------------------------------------------------------------------------------
 
@@ -181,6 +182,7 @@ class Linker:
     # -- one event -------------------------------------------------------------------------------------------------
 
     def _one(self, event: FeedRecord) -> None:
+        self._caused_at = event.received_at
         stored = self._by_key.get((event.feed, event.record_id))
         if stored is None:
             self._new(event)
@@ -479,7 +481,8 @@ class Linker:
             self._effects.identifiers_removed.add(row)
 
     def _say(self, kind: Literal["record", "moved"], worker_no: int, record: StoredRecord) -> None:
-        message = self._message(kind, worker_no, record.record_no, record)
+        # A record that moves was received long ago; what moves it is the event at hand.
+        message = self._message(kind, worker_no, record.record_no, record, self._caused_at)
         record.sequence = message.sequence
         self._effects.messages.append(message)
 
@@ -489,6 +492,7 @@ class Linker:
         worker_no: int,
         record_no: int,
         record: StoredRecord | FeedRecord,
+        caused_at: int,
     ) -> LinkMessage:
         sequence = self.numbers.sequence
         self.numbers.sequence += 1
@@ -505,6 +509,6 @@ class Linker:
             record.content_hash,
             record.partition,
             record.offset,
-            record.received_at,
+            caused_at,
             b"" if kind == "moved" else record.payload,
         )

@@ -261,6 +261,16 @@ def test_a_generic_identifier_becomes_specific_again_right_after_a_restart_too()
     assert len(link.members()) == 1
 
 
+def test_a_record_that_moves_is_told_with_the_time_of_the_message_that_moved_it() -> None:
+    link = Link()
+    one, other, bridge = feed_records([Change(1, 1, "a", False), Change(2, 1, "b", False), Change(3, 1, "ab", False)])
+    link.apply([one, other, bridge._replace(received_at=50)])
+    moved = [message for message in link.messages if message.kind == "moved"]
+    assert [message.received_at for message in moved] == [50]
+    again = [message for message in link.messages if message.record_no == moved[0].record_no][-1]
+    assert (again.kind, again.received_at) == ("record", 50)
+
+
 def test_a_record_without_identifiers_stands_alone() -> None:
     link = Link()
     history = [Change(1, 5, "", False), Change(2, 5, "", False)]
