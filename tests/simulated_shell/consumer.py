@@ -19,7 +19,7 @@ from simulated_shell.loop import OWNER
 
 _CHUNKS_WAITING_MAX = 4
 _HEARTBEAT_SECONDS = 2.0
-_IDLE_SECONDS = 0.5
+_IDLE_SECONDS = 1.0
 
 
 class Evicted(RuntimeError):

@@ -23,6 +23,7 @@ from simulated_shell.faults import Faults
 POLICY = RetryPolicy(base_seconds=1.0, max_seconds=10.0, pause_seconds_max=10.0, retry_after_seconds_max=10.0)
 _CONNECTIONS = 3
 _TIMEOUT_SECONDS = 5.0
+_IDLE_SECONDS = 2.0
 _TOPIC_IDS = {ENROLMENT_ALERTS: "only"}
 
 
@@ -126,7 +127,7 @@ async def run_file(broker: SimulatedBroker, disk: SimulatedDisk) -> None:
     delivery = FileDelivery(ledger, FileSink(disk.folder / "alerts.jsonl", ledger))
     while True:
         _follow(broker, delivery.begin, delivery.take)
-        await asyncio.sleep(1.0 * broker.faults.draw.random())
+        await asyncio.sleep(_IDLE_SECONDS * broker.faults.draw.random())
 
 
 async def run_webhook(broker: SimulatedBroker, disk: SimulatedDisk, receiver: SimulatedReceiver) -> None:
@@ -142,7 +143,7 @@ async def run_webhook(broker: SimulatedBroker, disk: SimulatedDisk, receiver: Si
             lambda: _at_once(delivery.begin()),
             lambda chunk, topic_ids: _at_once(delivery.take(chunk, topic_ids)),
         )
-        await asyncio.sleep(1.0 * broker.faults.draw.random())
+        await asyncio.sleep(_IDLE_SECONDS * broker.faults.draw.random())
     sending.result()
 
 

@@ -42,6 +42,15 @@ class CrashPlan:
     at: Literal["step", "statement"]
     number: int
 
+    def __str__(self) -> str:
+        return f"{self.process}:{self.at}:{self.number}"
+
+
+def planned(text: str) -> CrashPlan:
+    """The plan that is written so."""
+    process, at, number = text.split(":")
+    return CrashPlan(process, "step" if at == "step" else "statement", int(number))
+
 
 class Faults:
     """Draws faults while they are on. ``happened`` counts them by kind."""

@@ -156,3 +156,28 @@ def _bad(draw: random.Random) -> list[Said]:
         Said(EMPLOYMENTS, b"E-50", value, None, breaks=True),
     ]
     return draw.sample(kinds, draw.choice((0, 1, 2, 4)))
+
+
+def small_history() -> list[Said]:
+    """A few messages of every kind, for going through every place at which a process may die."""
+
+    def said(feed: str, row: Row, version: int = 1) -> Said:
+        kinds = CODEC.catalogue.kinds(feed)
+        whole = {name: value for name, value in row.items() if name in kinds}
+        whole |= {"version": version, "changed_at": _FIRST.isoformat(), "deleted": False}
+        return Said(feed, row["record_id"].encode(), encoded(feed, whole), whole)
+
+    until = Said(HEARTBEATS, INSURED_PERSONS.encode(), None, {
+        "feed": INSURED_PERSONS, "complete_until": (_FIRST + timedelta(days=60)).isoformat(),
+    })  # fmt: skip
+    return [
+        said(EMPLOYMENTS, job(1)),
+        said(EMPLOYMENTS, job(2)),
+        Said(EMPLOYMENTS, b"E-1", b"nonsense", None),
+        said(PAIRS, pair()),
+        until,
+        said(INSURED_PERSONS, insured(1)),
+        said(EMPLOYMENTS, job(2, end_date="2026-03-01"), 2),
+        Said(EMPLOYMENTS, b"E-2", None, None),
+        until,
+    ]

@@ -2,6 +2,7 @@
 
     python tests/simulated_shell/run.py --seeds 5000 [--first 0]
     python tests/simulated_shell/run.py --seed 17 [--trace]
+    python tests/simulated_shell/run.py --crash link-a:statement:12 [--trace]
 """
 
 import argparse
@@ -17,14 +18,21 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="how many seeds")
     parser.add_argument("--first", type=int, default=0, help="the first of them")
     parser.add_argument("--seed", type=int, help="only this one")
+    parser.add_argument("--crash", metavar="PROCESS:step|statement:N", help="a quiet world with this one crash")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
     parser.add_argument("--stop-after", type=int, default=20, metavar="N", help="end after so many failing seeds")
     wanted = parser.parse_args()
     # A script finds its own folder first; the modules are found from the one above, as in the tests.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
+    from simulated_shell.faults import planned
+    from simulated_shell.history import small_history
     from simulated_shell.runner import Simulator
 
     simulator = Simulator()
+    if wanted.crash is not None:
+        outcome = simulator.run_crash(planned(wanted.crash), small_history(), keep_lines=wanted.trace)
+        sys.stdout.write("\n".join([*outcome.lines, *outcome.problems, f"trace {outcome.trace}", ""]))
+        return 1 if outcome.problems else 0
     seeds = range(wanted.first, wanted.first + wanted.seeds) if wanted.seed is None else [wanted.seed]
     failing: list[int] = []
     happened: Counter[str] = Counter()

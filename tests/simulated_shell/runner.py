@@ -8,7 +8,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-import structlog
 from structlog.testing import capture_logs
 
 from saphan_consumers import file_sink
@@ -29,8 +28,10 @@ _SOMETIMES = ("link-b", "integrate-2", "integrate-3")
 _ENDS = ("kill", "stop", "terminate")
 _REBALANCES = ("come", "come", "go")
 _OUTAGES = ("link away", "state away", "broker away", "deaf")
+#: What operators, machines and networks do.
+HARMS = (*_ENDS, *_REBALANCES, *_OUTAGES)
 #: What befalls one world; some have more of one thing than any mixture would bring.
-_HARMS = ((*_ENDS, *_REBALANCES, *_OUTAGES), (*_ENDS, *_ENDS, *_OUTAGES), (*_ENDS, *_REBALANCES), _REBALANCES)
+_MIXTURES = (HARMS, (*_ENDS, *_ENDS, *_OUTAGES), (*_ENDS, *_REBALANCES), _REBALANCES)
 
 
 class Outcome(NamedTuple):
@@ -66,10 +67,13 @@ class Simulator:
 
         def prepare(world: World) -> None:
             world.crash = plan
-            _publish(world, said, 0.1)
+            world.chunk_records_max = 50
+            # Two waves, so that a crash may also fall between two chunks of a partition.
+            _publish(world, said[: len(said) // 2], 0.05)
+            world.later(0.5, _publish, world, said[len(said) // 2 :], 0.05)
             for name in _ALWAYS:
                 world.keep_up(name)
-            world.later(0.2, world.calm_down)
+            world.later(0.6, world.calm_down)
 
         return self._run(draw, faults, prepare, keep_lines)
 
@@ -142,7 +146,7 @@ def _befall(world: World, said: list[Said]) -> None:
         if draw.random() < 0.5:
             world.later(draw.random() * seconds, world.keep_up, name)
     end = seconds + draw.choice((1.0, 15.0, 30.0))
-    kinds = draw.choice(_HARMS)
+    kinds = draw.choice(_MIXTURES)
     for _ in range(draw.choice((0, 2, 5, 10, 20))):
         world.later(draw.random() * end, _do_harm, world, draw.choice(kinds))
     world.later(end, world.calm_down)
@@ -199,8 +203,3 @@ def _run_to_rest(world: World) -> list[str]:
     if left[0] is not None and not world.failures:
         return [f"after {REST_SECONDS_MAX:g} s without any fault {left[0]}"]
     return []
-
-
-def quiet() -> None:
-    """Say nothing of what the platform logs; a world has thousands of warnings."""
-    structlog.configure(cache_logger_on_first_use=False)
