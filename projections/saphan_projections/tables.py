@@ -283,7 +283,7 @@ class OutboxRow(SQLModel, table=True):
 
     __tablename__ = "outbox"
     # A process remembers the numbers of rows that are gone; a row that were given one again would never be sent.
-    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012 - as SQLAlchemy wants it
+    __table_args__ = {"sqlite_autoincrement": True}
 
     outbox_no: int | None = Field(
         default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)

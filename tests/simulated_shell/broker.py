@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from faust.types import TP
+from simulated_shell.faults import Faults
+from simulated_shell.loop import Process, SimulatedLoop
 
 from saphan_infra.producer import BatchProducer, Message, SendFailed, partition_of
 from saphan_schemas.topics import TOPICS
-from simulated_shell.faults import Faults
-from simulated_shell.loop import Process, SimulatedLoop
 
 SESSION_SECONDS = 10.0
 ACKNOWLEDGE_SECONDS = 20.0
@@ -185,9 +185,7 @@ class Group:
         for member in self._members.values():
             delay = self._faults.delay_seconds()
             self._loop.call_later(delay, member.revoke, self.generation, context=member.process.context)
-        self._loop.call_later(
-            SESSION_SECONDS, self._assign, self.generation, context=self._loop.world.context
-        )
+        self._loop.call_later(SESSION_SECONDS, self._assign, self.generation, context=self._loop.world.context)
 
     def _note_rejoined(self, instance: str, generation: int) -> None:
         if generation == self.generation and instance in self._awaited:

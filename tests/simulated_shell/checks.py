@@ -9,6 +9,8 @@ from in_process import KEY
 from oracle.differences import differences, printed
 from oracle.oracle_outcome import compute
 from oracle.platform_side import as_told, committed, told
+from simulated_shell.history import CODEC, MESSAGE_BYTES_MAX
+from simulated_shell.world import FEEDS, World
 
 from saphan_consumers.delivery import fingerprint_of
 from saphan_projections.canonical import StateHash, state_hash
@@ -18,8 +20,6 @@ from saphan_schemas.topics import DEAD_LETTERS, ENROLMENT_ALERTS, TOPICS, WORKER
 from saphan_schemas.values import from_wire
 from saphan_streams.replay import Replay
 from saphan_streams.transport import Chunk
-from simulated_shell.history import CODEC, MESSAGE_BYTES_MAX
-from simulated_shell.world import FEEDS, World
 
 
 def problems_of(world: World) -> list[str]:

@@ -11,11 +11,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from faust.types import TP
+from simulated_shell.broker import Group, LogRecord, SimulatedBroker
+from simulated_shell.loop import OWNER
 
 from saphan_streams.shell import Shell
 from saphan_streams.transport import ChunkConsumer
-from simulated_shell.broker import Group, LogRecord, SimulatedBroker
-from simulated_shell.loop import OWNER
 
 _CHUNKS_WAITING_MAX = 4
 _HEARTBEAT_SECONDS = 2.0
@@ -108,7 +108,7 @@ class SimulatedConsumer(ChunkConsumer):
             await self._assigned.wait()
             self._assigned.clear()
             generation = self.app.consumer_generation_id
-            seeking = asyncio.ensure_future(self._seek())
+            seeking = asyncio.ensure_future(self._seek_all())
             again = asyncio.ensure_future(self._assigned.wait())
             await asyncio.wait([seeking, again], return_when=asyncio.FIRST_COMPLETED)
             again.cancel()
@@ -120,7 +120,7 @@ class SimulatedConsumer(ChunkConsumer):
                 self.flow_active = True
                 self._flows.set()
 
-    async def _seek(self) -> None:
+    async def _seek_all(self) -> None:
         if self._mine:
             await self.seek_to_committed()
         else:
@@ -135,10 +135,10 @@ class SimulatedConsumer(ChunkConsumer):
 
     # -- what the transport asks its client for --------------------------------------------------------------------
 
-    async def sleep(self, n: float, *, loop: Any = None) -> None:
+    async def sleep(self, n: Any) -> None:
         await asyncio.sleep(n)
 
-    async def _wait_next_records(self, timeout: float) -> tuple[dict[TP, list[LogRecord]], None]:
+    async def _wait_next_records(self, _timeout: float) -> tuple[dict[TP, list[LogRecord]], None]:
         await self._flows.wait()
         faults, broker = self._broker.faults, self._broker
         await asyncio.sleep(faults.delay_seconds())

@@ -6,6 +6,10 @@ from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
+from simulated_shell.broker import SimulatedBroker
+from simulated_shell.disk import SimulatedDisk
+from simulated_shell.faults import Faults
+
 from saphan_consumers import pending
 from saphan_consumers.chunks import Chunk, LogMessage, Start
 from saphan_consumers.delivering import FileDelivery, WebhookDelivery
@@ -16,9 +20,6 @@ from saphan_consumers.retrying import Reply, RetryPolicy
 from saphan_consumers.sending import Pace, WebhookSender
 from saphan_infra.availability import BrokerUnavailable
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS
-from simulated_shell.broker import SimulatedBroker
-from simulated_shell.disk import SimulatedDisk
-from simulated_shell.faults import Faults
 
 POLICY = RetryPolicy(base_seconds=1.0, max_seconds=10.0, pause_seconds_max=10.0, retry_after_seconds_max=10.0)
 _CONNECTIONS = 3
@@ -88,7 +89,7 @@ class _Reader:
         for place, at in self._next.items():
             if self._faults.happens("slow"):
                 continue
-            for row in self._broker.log[tuple(place)][at : at + self._faults.draw.choice((1, 2, 10))]:
+            for row in self._broker.log[place.topic, place.partition][at : at + self._faults.draw.choice((1, 2, 10))]:
                 messages.append(LogMessage(place, row.offset, row.key, row.value, row.timestamp))
                 positions[place] = row.offset + 1
         self._next.update(positions)
@@ -107,7 +108,7 @@ class _Reader:
 
 
 class _Stop(threading.Event):
-    def wait(self, timeout: float | None = None) -> bool:
+    def wait(self, timeout: float | None = None) -> bool:  # noqa: ARG002 - as threading says
         self.set()
         return True
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from saphan_consumers.ledger import Ledger
-from saphan_consumers.told import ledger_path, open_ledger
 from simulated_shell.faults import Faults
 from simulated_shell.loop import OWNER, Process, SimulatedLoop
+
+from saphan_consumers.ledger import Ledger
+from saphan_consumers.told import ledger_path, open_ledger
 
 
 class SimulatedDisk:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any, NamedTuple
 
 from in_process import (
@@ -75,10 +76,10 @@ def history_of(seed: int) -> list[Said]:
             (NON_THAI_IDS, _bridge, 0.4),
         ):
             if draw.random() < chance:
-                rows += _life(draw, feed, lambda make=make, number=number: _made(draw, make, number))
+                rows += _life(draw, feed, partial(_made, draw, make, number))
     for number, account in enumerate(_ACCOUNTS):
         if draw.random() < 0.7:
-            rows += _life(draw, PAIRS, lambda n=number, a=account: pair(f"P-{n}", a, draw.choice(_EMPLOYERS)))
+            rows += _life(draw, PAIRS, partial(_pair, draw, number, account))
     said = [Said(feed, row["record_id"].encode(), encoded(feed, row), row) for feed, row in rows]
     said += [draw.choice(said) for _ in range(draw.choice((0, 1, 3)))]
     said += _bad(draw)
@@ -92,6 +93,10 @@ def history_of(seed: int) -> list[Said]:
 
 def _made(draw: random.Random, make: Callable[..., Row], number: int) -> Row:
     return make(number) if make in (permit, contribution) else make(draw, number)
+
+
+def _pair(draw: random.Random, number: int, account: str) -> Row:
+    return pair(f"P-{number}", account, draw.choice(_EMPLOYERS))
 
 
 def _day(draw: random.Random) -> str:

@@ -87,7 +87,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def get_debug(self) -> bool:
         return False
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
@@ -96,12 +96,12 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             owner.ready.append(handle)
         return handle
 
-    def call_later(
+    def call_later(  # type: ignore[override]
         self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         return self.call_at(self._now + delay, callback, *args, context=context)
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(when, callback, args, self, context)
@@ -145,7 +145,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def start(self, process: Process, main: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         """Begin a process."""
         self.processes.append(process)
-        return cast("asyncio.Task[None]", process.context.run(lambda: self.create_task(main(), context=process.context)))
+        return cast(
+            "asyncio.Task[None]", process.context.run(lambda: self.create_task(main(), context=process.context))
+        )
 
     def kill(self, process: Process) -> None:
         """End a process at once: none of its code runs any more, not even what cleans up."""

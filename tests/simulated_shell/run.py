@@ -1,8 +1,8 @@
 """Which seeds of the simulation are run, from the command line.
 
-    python tests/simulated_shell/run.py --seeds 5000 [--first 0]
-    python tests/simulated_shell/run.py --seed 17 [--trace]
-    python tests/simulated_shell/run.py --crash link-a:statement:12 [--trace]
+python tests/simulated_shell/run.py --seeds 5000 [--first 0]
+python tests/simulated_shell/run.py --seed 17 [--trace]
+python tests/simulated_shell/run.py --crash link-a:statement:12 [--trace]
 """
 
 import argparse

@@ -8,18 +8,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import NamedTuple
 
-from structlog.testing import capture_logs
-
-from saphan_consumers import file_sink
-from saphan_infra import clock
-from saphan_projections.canonical import StateHash
-from saphan_schemas.values import parse_time_ms
 from simulated_shell.checks import problems_of, state_of, undisturbed
 from simulated_shell.faults import CrashPlan, Faults, some_rates
 from simulated_shell.history import Said, history_of
 from simulated_shell.loop import Stuck
 from simulated_shell.store import SimulatedStore
 from simulated_shell.world import REST_SECONDS_MAX, World
+from structlog.testing import capture_logs
+
+from saphan_consumers import file_sink
+from saphan_infra import clock
+from saphan_projections.canonical import StateHash
+from saphan_schemas.values import parse_time_ms
 
 _BEGIN_MS = parse_time_ms("2026-10-01T00:00:00Z")
 _MEMORY_DISK = Path("/dev/shm")  # noqa: S108 - flushing a file costs nothing there; elsewhere it is only slower
@@ -80,9 +80,7 @@ class Simulator:
 
         return self._run(draw, faults, prepare, keep_lines)
 
-    def _run(
-        self, draw: random.Random, faults: Faults, prepare: Callable[[World], None], keep_lines: bool
-    ) -> Outcome:
+    def _run(self, draw: random.Random, faults: Faults, prepare: Callable[[World], None], keep_lines: bool) -> Outcome:
         with tempfile.TemporaryDirectory(dir=_MEMORY_DISK if _MEMORY_DISK.is_dir() else None) as folder:
             world = World(draw, faults, self._stores, Path(folder))
             lines = world.loop.keep_trace() if keep_lines else []
@@ -127,12 +125,12 @@ def _in_place_of_the_real(world: World) -> Iterator[None]:
     times = SimpleNamespace(
         time_ns=lambda: _BEGIN_MS * 1_000_000 + int(loop.time() * 1e9), monotonic=loop.time, sleep=None
     )
-    before = clock.time, file_sink.os  # type: ignore[attr-defined]
-    clock.time, file_sink.os = times, world.disk  # type: ignore[attr-defined]
+    before = vars(clock)["time"], vars(file_sink)["os"]
+    vars(clock)["time"], vars(file_sink)["os"] = times, world.disk
     try:
         yield
     finally:
-        clock.time, file_sink.os = before  # type: ignore[attr-defined]
+        vars(clock)["time"], vars(file_sink)["os"] = before
 
 
 def _publish(world: World, said: list[Said], seconds: float) -> None:
@@ -200,9 +198,11 @@ def _run_to_rest(world: World) -> list[str]:
     world.later(_LOOK_SECONDS, look)
     try:
         world.loop.run_while(
-            lambda: left[0] is not None
-            and not world.failures
-            and (not calm_at or world.loop.time() < calm_at[0] + REST_SECONDS_MAX)
+            lambda: (
+                left[0] is not None
+                and not world.failures
+                and (not calm_at or world.loop.time() < calm_at[0] + REST_SECONDS_MAX)
+            )
         )
     except Stuck as stuck:
         return [str(stuck), *world.failures]

@@ -7,11 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+from simulated_shell.faults import Faults
+from simulated_shell.loop import OWNER, Process, SimulatedLoop
 from sqlalchemy import event
 
 from saphan_projections.database import Database, create_tables
-from simulated_shell.faults import Faults
-from simulated_shell.loop import OWNER, Process, SimulatedLoop
 
 _POSITIONS = "SELECT app, topic, partition, next_offset, owner_epoch, owner, updated_at FROM source_offset"
 _LEASE = "*"

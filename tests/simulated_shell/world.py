@@ -3,10 +3,19 @@
 import asyncio
 import random
 import sqlite3
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
 
 from in_process import KEY
+from simulated_shell.broker import Group, SimulatedBroker, SimulatedProducer
+from simulated_shell.consumer import Evicted, SimulatedConsumer
+from simulated_shell.delivery import SimulatedReceiver, run_file, run_webhook
+from simulated_shell.disk import SimulatedDisk
+from simulated_shell.faults import CrashPlan, Faults
+from simulated_shell.history import CODEC, MESSAGE_BYTES_MAX, Said
+from simulated_shell.loop import Crashed, Process, SimulatedLoop
+from simulated_shell.store import SimulatedStore
+
 from saphan_infra.clock import now_ms
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.law import default_law
@@ -18,14 +27,6 @@ from saphan_streams.link import LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
 from saphan_streams.shell import Committed, Shell
 from saphan_streams.transport import Chunk
-from simulated_shell.broker import Group, SimulatedBroker, SimulatedProducer
-from simulated_shell.consumer import Evicted, SimulatedConsumer
-from simulated_shell.delivery import SimulatedReceiver, run_file, run_webhook
-from simulated_shell.disk import SimulatedDisk
-from simulated_shell.faults import CrashPlan, Faults
-from simulated_shell.history import CODEC, MESSAGE_BYTES_MAX, Said
-from simulated_shell.loop import Crashed, Process, SimulatedLoop
-from simulated_shell.store import SimulatedStore
 
 FEEDS = (*RECORD_FEEDS, HEARTBEATS)
 _TIDY_SECONDS = 2.0
@@ -56,7 +57,6 @@ class World:
         self.crash: CrashPlan | None = None
         self.is_crash_reached = False
         self._opportunities = 0
-        self._mains: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {}
         self._wanted: set[str] = set()
         self._stops: dict[str, asyncio.Event] = {}
         self.chunk_records_max = draw.choice((1, 2, 5, 50))
