@@ -122,30 +122,33 @@ def _follow(
     follow(cast(Source, reader), begin, take, reader.stop, lambda _: None)
 
 
-async def run_file(broker: SimulatedBroker, disk: SimulatedDisk) -> None:
-    """The file's delivery, until it is killed."""
+async def run_file(broker: SimulatedBroker, disk: SimulatedDisk, stop: asyncio.Event) -> None:
+    """The file's delivery, until it is told to stop or dies."""
     ledger = disk.open_ledger("file")
     delivery = FileDelivery(ledger, FileSink(disk.folder / "alerts.jsonl", ledger))
-    while True:
+    while not stop.is_set():
         _follow(broker, delivery.begin, delivery.take)
         await asyncio.sleep(_IDLE_SECONDS * broker.faults.draw.random())
+    delivery.close()
 
 
-async def run_webhook(broker: SimulatedBroker, disk: SimulatedDisk, receiver: SimulatedReceiver) -> None:
-    """The webhook's delivery, until it is killed."""
+async def run_webhook(
+    broker: SimulatedBroker, disk: SimulatedDisk, receiver: SimulatedReceiver, stop: asyncio.Event
+) -> None:
+    """The webhook's delivery, until it is told to stop or dies."""
     ledger = disk.open_ledger("webhook")
     pending.use_endpoint(ledger, "only")
     sender = WebhookSender(ledger, receiver, Pace(_CONNECTIONS, POLICY, broker.faults.draw.random))
     delivery = WebhookDelivery(ledger, sender)
-    sending = asyncio.ensure_future(sender.run(asyncio.Event()))
-    while not sending.done():
+    sending = asyncio.ensure_future(sender.run(stop))
+    while not (sending.done() or stop.is_set()):
         _follow(
             broker,
             lambda: _at_once(delivery.begin()),
             lambda chunk, topic_ids: _at_once(delivery.take(chunk, topic_ids)),
         )
         await asyncio.sleep(_IDLE_SECONDS * broker.faults.draw.random())
-    sending.result()
+    await sending
 
 
 def _at_once(work: Coroutine[Any, Any, Any]) -> Any:

@@ -22,7 +22,7 @@ from in_process import (
 )
 
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, STAYS
+from saphan_schemas.topics import HEARTBEATS, STAYS, WORKER_RECORDS
 from saphan_schemas.values import to_wire
 
 CODEC = Codec()
@@ -159,8 +159,10 @@ def _bad(draw: random.Random) -> list[Said]:
         Said(HEARTBEATS, b"nobody's", b"\x00nonsense", None),
         Said(EMPLOYMENTS, b"E-50", value, None, breaks=True),
         Said(EMPLOYMENTS, b"E-50", value, None, breaks=True),
+        Said(WORKER_RECORDS, b"1", b"nonsense", None),
+        Said(WORKER_RECORDS, b"2", b"nonsense", None, breaks=True),
     ]
-    return draw.sample(kinds, draw.choice((0, 1, 2, 4)))
+    return draw.sample(kinds, draw.choice((0, 1, 2, 4, 6)))
 
 
 def small_history() -> list[Said]:

@@ -25,7 +25,7 @@ from saphan_schemas.values import parse_time_ms
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
-from saphan_streams.shell import Committed, Shell
+from saphan_streams.shell import Committed, Processor, Shell
 from saphan_streams.transport import Chunk
 
 FEEDS = (*RECORD_FEEDS, HEARTBEATS)
@@ -140,9 +140,9 @@ class World:
 
     async def _main(self, name: str) -> None:
         if name == "file":
-            await run_file(self.broker, self.disk)
+            await run_file(self.broker, self.disk, self._stops[name])
         elif name == "webhook":
-            await run_webhook(self.broker, self.disk, self.receiver)
+            await run_webhook(self.broker, self.disk, self.receiver, self._stops[name])
         elif name.startswith("link"):
             await self._run_link(name)
         else:
@@ -150,19 +150,22 @@ class World:
 
     async def _run_link(self, name: str) -> None:
         settings = LinkSettings(name, MESSAGE_BYTES_MAX, now_ms, _ignore)
-        processor = _BreakingLink(self, LinkProcessor(self.link_store.database, CODEC, settings))
+        link = LinkProcessor(self.link_store.database, CODEC, settings)
+        processor = _Breaking(self, self.link_store, link)
         shell = Shell("link", processor, Relay(SimulatedProducer(self.broker)), lambda: None)
         while not self._stops[name].is_set():
             try:
-                await self.loop.run_in_executor(shell.thread, processor.link.become_active)
-                break
+                await self.loop.run_in_executor(shell.thread, link.become_active)
             except DatabaseUnavailable:
                 await asyncio.sleep(0.5 + self.draw.random() * 5)
-        await self._run_role(shell, "link", "saphan-link", name)
+            else:
+                await self._run_role(shell, "link", "saphan-link", name)
+                return
 
     async def _run_integrate(self, name: str) -> None:
         settings = IntegrateSettings(name, KEY, default_law(), now_ms, _ignore)
-        processor = IntegrateProcessor(self.state_store.database, CODEC, settings)
+        integrate = IntegrateProcessor(self.state_store.database, CODEC, settings)
+        processor = _Breaking(self, self.state_store, integrate)
         shell = Shell("integrate", processor, Relay(SimulatedProducer(self.broker)), lambda: None)
         await self._run_role(shell, "integrate", name, name)
 
@@ -257,21 +260,21 @@ def _ignore(_: object) -> None:
     return
 
 
-class _BreakingLink:
-    """link, whose code breaks on some messages, in the middle of the transaction."""
+class _Breaking:
+    """A processor whose code breaks on some messages, in the middle of the transaction."""
 
-    def __init__(self, world: World, link: LinkProcessor) -> None:
-        self.link = link
+    def __init__(self, world: World, store: SimulatedStore, processor: Processor) -> None:
         self._world = world
-        self.resume, self.positions, self.reset = link.resume, link.positions, link.reset
-        self.tidy, self.release = link.tidy, link.release
+        self._store = store
+        self._commit = processor.commit
+        self.resume, self.positions, self.reset = processor.resume, processor.positions, processor.reset
+        self.tidy, self.release = processor.tidy, processor.release
 
     def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
-        world = self._world
         places = {(chunk.topic, chunk.partition, record.offset) for record in chunk.records}
-        if poison is None and places & world.breaking:
-            world.link_store.breaks_after = world.draw.randrange(12)
+        if poison is None and places & self._world.breaking:
+            self._store.breaks_after = self._world.draw.randrange(12)
         try:
-            return self.link.commit(chunk, sent, poison)
+            return self._commit(chunk, sent, poison)
         finally:
-            world.link_store.breaks_after = None
+            self._store.breaks_after = None
