@@ -15,7 +15,7 @@ RATES = {
     "crash_at_statement": 0.002,
     "crash_at_step": 0.0006,
     "crash_after_commit": 0.01,
-    "stops_around_a_job": 0.008,
+    "stops_around_a_job": 0.02,
     # the broker
     "send_refused": 0.05,
     "send_partly": 0.05,
