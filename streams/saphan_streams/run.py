@@ -89,18 +89,12 @@ class Role:
 
     async def _tidy(self) -> None:
         """Between chunks: delete what was sent, keep the lease, leave when it is lost."""
-        loop = asyncio.get_running_loop()
         while not self.app.should_stop:
             await asyncio.sleep(_TIDY_SECONDS)
             counting.lag(self.shell.name, self.app.consumer, self.processor.positions())
             OUTBOX.labels(self.shell.name).set(self.relay.waiting)
-            sent = self.relay.take_sent()
             try:
-                await loop.run_in_executor(self.shell.thread, self.processor.tidy, sent)
-                self.relay.forget(sent)
-            except DatabaseUnavailable as away:
-                self.relay.put_back(sent)
-                log.warning("waiting for the database", why=str(away))
+                await self.shell.tidy()
             except Fenced as fenced:
                 log.error("another process is the active one, leaving", why=str(fenced))
                 os.kill(os.getpid(), signal.SIGTERM)
