@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
@@ -100,9 +100,9 @@ class Role:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
-    async def _assigned(self, _app: Any, assigned: Collection[Any], **_: Any) -> None:
+    async def _assigned(self, _app: Any, /, *assigned: Any, **_: Any) -> None:
         """A worker for whom no partition is left is up as well; Faust asks for positions only where there are some."""
-        if not assigned:
+        if not any(assigned):
             await self.shell.resume({})
 
     async def _stop(self, *_: Any, **__: Any) -> None:
