@@ -292,6 +292,12 @@ def test_of_two_versions_alike_the_later_change_and_then_the_content_decides_in_
         for index in order:
             link.apply([rivals[index]])
         assert_as_defined(link, {"R1": Signature(1, ("c",))})
+    # When it was changed goes before what it holds.
+    for pair in ([rivals[1], rivals[0]._replace(content_hash=9)], [rivals[0]._replace(content_hash=9), rivals[1]]):
+        link = Link()
+        for event in pair:
+            link.apply([event])
+        assert_as_defined(link, {"R1": Signature(1, ("b",))})
 
 
 def test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_deleted() -> None:

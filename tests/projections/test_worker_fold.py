@@ -71,3 +71,10 @@ def test_a_step_says_whether_it_was_news(history: list[Step]) -> None:
         before = WorkerState.unpack(1, state.pack())
         news = state.put(step[0], member(*step[:2])) if step[2] else state.remove(*step[:2])
         assert news == (content(state) != content(before))
+
+
+@given(steps())
+def test_a_repeat_is_no_news(history: list[Step]) -> None:
+    state = folded(history)
+    for step in history:
+        assert not (state.put(step[0], member(*step[:2])) if step[2] else state.remove(*step[:2]))
