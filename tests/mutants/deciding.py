@@ -166,7 +166,8 @@ _OF_ALERTS = (
     _integrating(
         "an alert that moved with its employment is withdrawn",
         'if message.kind == "moved" and message.record_no in state.alerts:',
-        'if message.kind == "never" and message.record_no in state.alerts:', _RECEIVER, _ANY_CHUNKS,
+        'if message.kind == "never" and message.record_no in state.alerts:',
+        _TOLD + "test_an_alert_that_moves_with_its_employment_is_not_withdrawn_in_between",
     ),
     _integrating(
         "an alert that comes and goes in one chunk is not withdrawn",

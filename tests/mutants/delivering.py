@@ -198,7 +198,8 @@ _OF_LEDGERS = (
     _committee(
         "an older state of a worker counts",
         'if before is not None and record["sequence"] <= before[0]:',
-        'if before is not None and record["sequence"] <= 0:', _COUNTS,
+        'if before is not None and record["sequence"] <= 0:',
+        _COMMITTEE + "test_an_older_state_that_comes_late_does_not_count",
     ),
     _committee(
         "an alert is counted in each state that it ever had",

@@ -229,9 +229,9 @@ _OF_NUMBERS = (
         (_LOGS + "test_a_field_of_a_person_is_hidden_by_its_name",),
     ),
     Mutant(
-        "a library that quotes rows is heard", "saphan_infra.logs",
-        '_QUOTING = ("sqlalchemy", "psycopg")', "_QUOTING = ()",
-        (_LOGS + "test_libraries_that_quote_rows_stay_silent_even_when_debugging",),
+        "the bytes of a message are in the log", "saphan_infra.logs",
+        'return f"[{len(value)} bytes]" if isinstance(value, bytes | bytearray | memoryview) else', "return",
+        (_LOGS + "test_message_bytes_are_never_shown",),
     ),
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ Only libraries are loaded before the fork, nothing of the platform, so that the 
 the module. A fork costs milliseconds where a new interpreter with all libraries costs seconds.
 """
 
+import gc
 import json
 import os
 import signal
@@ -16,10 +17,10 @@ from typing import Any, NamedTuple
 
 #: What the killers' modules import besides the platform; who is not here is only loaded later.
 _LIBRARIES = (
-    "pytest", "_pytest.assertion.rewrite", "hypothesis", "hypothesis.strategies", "_hypothesis_pytestplugin", "faust",
-    "faust.transport.drivers.aiokafka", "aiokafka", "kafka", "sqlmodel", "alembic.command", "alembic.autogenerate",
-    "sqlalchemy.dialects.sqlite", "msgpack", "orjson", "avro.io", "avro.schema", "cavro", "structlog",
-    "prometheus_client", "pydantic_settings", "httpx", "typer", "rich.console",
+    "pytest", "_pytest.assertion.rewrite", "hypothesis", "hypothesis.strategies", "faust",
+    "faust.transport.drivers.aiokafka", "aiokafka", "kafka", "kafka.admin", "sqlmodel", "alembic.command",
+    "alembic.autogenerate", "sqlalchemy.dialects.sqlite", "sqlite3", "psycopg", "msgpack", "orjson", "avro.io",
+    "avro.schema", "cavro", "structlog", "prometheus_client", "pydantic_settings", "httpx", "typer", "rich.console",
 )  # fmt: skip
 _AT_ONCE = 2
 #: A fault that loops for ever must not hold up the suite. It is no verdict: a hung mutant counts as not caught.
@@ -130,8 +131,11 @@ def main() -> None:
     asked = json.load(sys.stdin)
     waiting = [Trial(row["name"], row["mutant"], tuple(row["killers"])) for row in asked["trials"]][::-1]
     folders = Path(asked["folder"])
+    # Plugins that happen to be installed would be loaded by every trial, at twice the price of the trial itself.
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     for name in _LIBRARIES:
         import_module(name)
+    gc.freeze()  # pytest looks for garbage at its end, which need not be looked for in the libraries again and again
     running: dict[int, tuple[Trial, Path]] = {}
     count = 0
     while waiting or running:

@@ -97,6 +97,18 @@ def test_the_version_that_is_told_is_the_one_that_is_kept(in_process_platform: I
     assert set(stored(platform, "alert_id, version")) <= set(stored(platform, "alert_id, version", "alert_history"))
 
 
+def test_an_alert_that_moves_with_its_employment_is_not_withdrawn_in_between(
+    in_process_platform: InProcessPlatform,
+) -> None:
+    """The SSO would be told that an employment was deleted that only turned out to be another person's."""
+    platform = in_process_platform
+    publish(platform, WORK_PERMITS, permit(1), permit(2))
+    publish(platform, EMPLOYMENTS, job(1))
+    publish(platform, EMPLOYMENTS, job(1, version=2, non_thai_id=permit(2)["non_thai_id"]))
+    assert {state for state, _ in told(platform)} == {"due"}
+    assert settled(platform) == ["due"]
+
+
 def test_an_older_heartbeat_takes_nothing_back(in_process_platform: InProcessPlatform) -> None:
     """Partitions of integrate are read at different speeds, and what is sent may come again."""
     platform = in_process_platform
@@ -176,7 +188,7 @@ def test_a_deleted_employment_and_a_deleted_insurance_leave_the_rows(in_process_
 def test_a_deleted_pair_is_gone_also_after_a_restart(in_process_platform: InProcessPlatform) -> None:
     platform = in_process_platform
     publish(platform, PAIRS, pair())
-    publish(platform, PAIRS, {"record_id": "P-1", "version": 2, "deleted": True})
+    publish(platform, PAIRS, pair(version=2, deleted=True))
     platform.restart()
     publish(platform, EMPLOYMENTS, job(1))
     publish(platform, INSURED_PERSONS, insured(1))
