@@ -56,11 +56,8 @@ class Trials:
 
 def wanted(session: pytest.Session) -> list[Mutant]:
     """The mutants of the tests that were asked for."""
-    return [
-        item.callspec.params["mutant"]
-        for item in session.items
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and "mutant" in item.callspec.params
-    ]
+    asked = [item.callspec.params for item in session.items if hasattr(item, "callspec")]
+    return [params["mutant"] for params in asked if isinstance(params.get("mutant"), Mutant)]
 
 
 @pytest.fixture(scope="module")
