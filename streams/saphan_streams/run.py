@@ -106,7 +106,7 @@ class Role:
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
 
-    async def _assigned(self, _app: Any, assigned: Collection[Any] = (), *_: Any, **__: Any) -> None:
+    async def _assigned(self, _app: Any, assigned: Collection[Any] = (), /, *_: Any, **__: Any) -> None:
         """A worker for whom no partition is left is up as well; Faust asks for positions only where there are some."""
         if not assigned:
             await self.shell.resume({})
