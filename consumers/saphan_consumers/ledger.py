@@ -96,12 +96,13 @@ class Ledger:
         self.db.execute("BEGIN IMMEDIATE")
         try:
             yield
+            # A commit that fails may leave the transaction open, and no other one could begin.
+            self.db.execute("COMMIT")
         except BaseException:
             # SQLite has already taken the transaction back when the disk is full.
             with suppress(sqlite3.Error):
                 self.db.execute("ROLLBACK")
             raise
-        self.db.execute("COMMIT")
 
     def positions(self) -> dict[Place, int]:
         """The next offset to read, per partition met before."""

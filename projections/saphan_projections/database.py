@@ -2,8 +2,9 @@
 
 import json
 import sqlite3
+import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event
@@ -12,8 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
 _SQLITE_CACHE_KIB = 262_144
-#: A page that several chunks change is copied into the database once for all of them.
-_SQLITE_CHECKPOINT_PAGES = 16_384
+#: Once the write-ahead log has so many pages (256 MiB) a commit copies them into the database itself; usually
+#: :meth:`Database.checkpointed_beside` was faster, and no commit waits for that.
+_SQLITE_CHECKPOINT_PAGES = 65_536
+_CHECKPOINT_SECONDS = 1.0
 #: Below this many rows one statement each is cheaper for PostgreSQL than COPY and merge.
 _COPY_ROWS_MIN = 20
 _BUSY_TIMEOUT_SECONDS = 30
@@ -197,6 +200,31 @@ class Database:
         }  # fmt: skip
         with self._translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
             yield Transaction(connection)
+
+    @contextmanager
+    def checkpointed_beside(self) -> Iterator[None]:
+        """Within the block SQLite's log is copied into the database beside the commits, a little every second.
+
+        A commit that has to do it stands still for as long as the disk takes to write it all, and so do the alerts
+        behind it. PostgreSQL does this by itself.
+        """
+        if self.engine.dialect.name != "sqlite":
+            yield
+            return
+        stop = threading.Event()
+        thread = threading.Thread(target=self._checkpoint_until, args=(stop,), name="saphan-checkpoint", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _checkpoint_until(self, stop: threading.Event) -> None:
+        while not stop.wait(_CHECKPOINT_SECONDS):
+            # A full or slow disk is told where it hurts, by the next commit.
+            with suppress(DBAPIError, sqlite3.Error), closing(self.engine.raw_connection()) as connection:
+                connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
     def _translated(self) -> Iterator[None]:

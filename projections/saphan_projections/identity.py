@@ -96,6 +96,12 @@ def identifier_hash(identifier: str) -> int:
     return int.from_bytes(blake2b(identifier.encode(), digest_size=8).digest(), "big", signed=True)
 
 
+def signature_hash(signature: Signature) -> int:
+    """64 signed bits of a signature, the same in every process; never 0, which stands for no signature."""
+    text = f"{signature.birth_day}|{'|'.join(signature.identifiers)}"
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True) or 1
+
+
 def generic_identifiers(signatures: Iterable[Signature]) -> set[str]:
     """Identifiers that join nobody, judged over these signatures alone."""
     birth_days: dict[str, set[int]] = {}

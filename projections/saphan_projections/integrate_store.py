@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-import msgpack
-
 from saphan_projections.alerts import KIND, Pair, RecordReference
 from saphan_projections.database import Transaction
 from saphan_projections.integrating import AlertChange, IntegrateEffects, StoredPair, WorkerChange, WorkerRecord
@@ -228,12 +226,6 @@ def _write_alerts(transaction: Transaction, partition: int, effects: IntegrateEf
     )
 
 
-def pack_evidence(change: AlertChange) -> bytes:
-    """The references behind a decision as bytes: (role, feed, record id, version, partition, offset) each."""
-    packed: bytes = msgpack.packb([(role, *reference) for role, reference in change.decision.evidence])
-    return packed
-
-
 def _alert_row(partition: int, change: AlertChange) -> tuple[Any, ...]:
     decision = change.decision
     return (
@@ -255,7 +247,7 @@ def _alert_row(partition: int, change: AlertChange) -> tuple[Any, ...]:
         change.version,
         change.sequence,
         change.caused_at,
-        pack_evidence(change),
+        change.evidence,
     )
 
 
@@ -270,5 +262,5 @@ def _history_row(change: AlertChange) -> tuple[Any, ...]:
         decision.due_day,
         decision.since_day,
         change.caused_at,
-        pack_evidence(change),
+        change.evidence,
     )

@@ -63,7 +63,10 @@ class IntegrateRows(Protocol):
 
 
 class AlertChange(NamedTuple):
-    """A new look at one alert. ``told`` is True when the state is news to the receivers."""
+    """A new look at one alert. ``told`` is True when the state is news to the receivers.
+
+    ``evidence`` is the decision's, as :func:`packed_evidence`.
+    """
 
     alert_id: str
     worker_no: int
@@ -77,6 +80,7 @@ class AlertChange(NamedTuple):
     caused_at: int
     told: bool
     check_day: int | None
+    evidence: bytes
 
 
 class DeletedAlert(NamedTuple):
@@ -149,13 +153,14 @@ class Integrator:
         self._effects = IntegrateEffects()
         self._causes: dict[int, tuple[int, int]] = {}
         self._views_changed: set[int] = set()
+        self._alerts_to_decide: set[int] = set()
         self._newest_look: tuple[int, int] = (0, 0)
         self._accounts_changed: set[tuple[str, str]] = set()
 
     def apply(self, chunk: Sequence[WorkerRecord]) -> IntegrateEffects:
         """Fold a chunk in and decide the alerts of every worker that it touches, once."""
         self._effects = IntegrateEffects()
-        self._causes, self._views_changed = {}, set()
+        self._causes, self._views_changed, self._alerts_to_decide = {}, set(), set()
         self._newest_look, self._accounts_changed = (0, 0), set()
         if len(self._states) > self._cached_workers_max:
             self._states = {}
@@ -163,7 +168,9 @@ class Integrator:
         for event in chunk:
             self._one(event)
         # What this chunk adds is not in the rows yet, but its workers are looked at in any case.
-        for worker_no in self._workers_to_look_at() | self._causes.keys():
+        looked_at = self._workers_to_look_at()
+        self._alerts_to_decide |= looked_at
+        for worker_no in looked_at | self._causes.keys():
             self._settle(worker_no, *max(self._causes.get(worker_no, self._newest_look), self._newest_look))
         return self._effects
 
@@ -243,8 +250,10 @@ class Integrator:
         key = message.worker_no, message.record_no
         if message.feed == EMPLOYMENTS:
             self._effects.employments[key] = member
+            self._alerts_to_decide.add(message.worker_no)
         elif message.feed == INSURED_PERSONS:
             self._effects.enrolments[key] = member
+            self._alerts_to_decide.add(message.worker_no)
         self._causes[message.worker_no] = message.sequence, message.received_at
         self._views_changed.add(message.worker_no)
 
@@ -305,13 +314,15 @@ class Integrator:
         state = self._states[worker_no]
         opaque = worker_id(state, self._key) if state.members else ""
         renamed, state.written_id = opaque != state.written_id, opaque
-        self._decide_alerts(state, opaque, sequence, caused_at)
+        # No other record has a say in an alert; a new opaque id goes into its row and its evidence.
+        if renamed or worker_no in self._alerts_to_decide:
+            self._decide_alerts(state, opaque, sequence, caused_at)
         self._effects.workers[worker_no] = WorkerChange(
             state,
             sequence,
             opaque,
             view(state),
-            self._is_eligible(state),
+            self._has_eligible(state),
             integrated=worker_no in self._views_changed,
             renamed=renamed,
         )
@@ -344,7 +355,8 @@ class Integrator:
     ) -> None:
         known = state.alerts.get(record_no)
         told = fingerprint(decision)
-        evidence_hash = hash_of(opaque, decision.evidence)
+        evidence = packed_evidence(decision)
+        evidence_hash = hash_of(opaque, evidence)
         if known is not None and known.told == told and known.evidence_hash == evidence_hash:
             return
         news = known is None or known.told != told
@@ -367,6 +379,7 @@ class Integrator:
                 caused_at,
                 news,
                 next_check_day(decision),
+                evidence,
             )
         )
 
@@ -387,6 +400,11 @@ class Integrator:
             )
         )
 
+    def _has_eligible(self, state: WorkerState) -> bool:
+        if state.eligible is None:
+            state.eligible = self._is_eligible(state)
+        return state.eligible
+
     def _is_eligible(self, state: WorkerState) -> bool:
         return any(
             member.kept[2] is None
@@ -397,10 +415,15 @@ class Integrator:
         )
 
 
-def hash_of(worker_id: str, evidence: Sequence[tuple[str, RecordReference]]) -> int:
+def packed_evidence(decision: Decision) -> bytes:
+    """The references behind a decision as bytes: (role, feed, record id, version, partition, offset) each."""
+    packed: bytes = msgpack.packb([(role, *reference) for role, reference in decision.evidence])
+    return packed
+
+
+def hash_of(worker_id: str, evidence: bytes) -> int:
     """64 signed bits that change with the evidence or the worker's opaque id, the same in every process."""
-    packed = msgpack.packb((worker_id, evidence))
-    return int.from_bytes(blake2b(packed, digest_size=8).digest(), "big", signed=True)
+    return int.from_bytes(blake2b(worker_id.encode() + evidence, digest_size=8).digest(), "big", signed=True)
 
 
 def _kept(feed: str, record: Mapping[str, Any]) -> Attributes:

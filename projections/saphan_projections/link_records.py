@@ -9,7 +9,10 @@ from saphan_projections.identity import Signature
 
 
 class FeedRecord(NamedTuple):
-    """One decoded feed message. ``signature`` is None for a feed whose records belong to no worker."""
+    """One decoded feed message. ``signature`` is None for a feed whose records belong to no worker.
+
+    ``signature_hash`` is 0 where the record belongs to nobody now, because of its feed or because it is deleted.
+    """
 
     feed: str
     record_id: str
@@ -21,6 +24,7 @@ class FeedRecord(NamedTuple):
     offset: int
     received_at: int
     signature: Signature | None
+    signature_hash: int
     payload: bytes
 
 
@@ -46,7 +50,11 @@ class StoredRecord:
 
 
 class LinkMessage(NamedTuple):
-    """What integrate is told. ``record`` is copied when the message is made."""
+    """What integrate is told, copied from the record when the message is made.
+
+    ``received_at`` is the broker's time of the feed message for which it is told: for a record that moves, of the
+    message that made it move.
+    """
 
     kind: Literal["record", "moved", "pair", "heartbeat"]
     worker_no: int

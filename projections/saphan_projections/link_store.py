@@ -206,5 +206,6 @@ def as_feed_record(heartbeat: PendingHeartbeat) -> FeedRecord:
         heartbeat.offset,
         heartbeat.received_at,
         None,
+        0,
         heartbeat.payload,
     )

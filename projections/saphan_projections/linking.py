@@ -17,6 +17,7 @@ from saphan_projections.identity import (
     identifier_hash,
     is_generic,
     only_adds,
+    signature_hash,
     signature_order,
 )
 from saphan_projections.link_records import (
@@ -44,10 +45,6 @@ class _Worker:
         self.identifiers = {identifier for s in self.signatures for identifier in s.identifiers}
 
 
-def _signature_hash(signature: Signature | None) -> int:
-    return 0 if signature is None else identifier_hash(f"{signature.birth_day}|{'|'.join(signature.identifiers)}")
-
-
 class Linker:
     """Applies chunks. After a chunk that could not be committed, throw the linker away: its cache ran ahead."""
 
@@ -66,6 +63,7 @@ class Linker:
         self._owners: dict[str, list[int]] = {}
         self._generic: set[str] = set()
         self._effects = LinkEffects()
+        self._caused_at = 0
         self._loaded: dict[int, StoredRecord] = {}
         #: Loaded records by the workers that they have belonged to in this chunk.
         self._loaded_of: dict[int, list[StoredRecord]] = {}
@@ -93,7 +91,7 @@ class Linker:
 
     def broadcast(self, kind: Literal["pair", "heartbeat"], event: FeedRecord, record_no: int = 0) -> LinkMessage:
         """A message for every partition of integrate."""
-        return self._message(kind, 0, record_no, event)
+        return self._message(kind, 0, record_no, event, event.received_at)
 
     # -- reading ahead ---------------------------------------------------------------------------------------------
 
@@ -125,17 +123,18 @@ class Linker:
                 continue
             stored = self._by_key.get((event.feed, event.record_id))
             if stored is not None:
-                if stored.worker_no is not None and stored.signature_hash != _signature_hash(event.signature):
+                if stored.worker_no is not None and stored.signature_hash != event.signature_hash:
                     found.add(stored.worker_no)
                 continue
             # A worker who is still to be made stands here as a negative number.
-            owners = self._owners_of(event.signature) or {~index}
+            met = self._owners_of(event.signature) or {~index}
             for identifier in event.signature.identifiers:
                 if identifier not in self._generic:
-                    owners |= seen.get(identifier, set())
-                    seen[identifier] = owners
-            if len(owners) > 1:
-                found |= owners
+                    if identifier in seen:
+                        met |= seen[identifier]
+                    seen[identifier] = met
+            if len(met) > 1:
+                found |= met
         return {number for number in found if number > 0}
 
     def _load(self, record: StoredRecord) -> None:
@@ -183,6 +182,7 @@ class Linker:
     # -- one event -------------------------------------------------------------------------------------------------
 
     def _one(self, event: FeedRecord) -> None:
+        self._caused_at = event.received_at
         stored = self._by_key.get((event.feed, event.record_id))
         if stored is None:
             self._new(event)
@@ -200,7 +200,7 @@ class Linker:
         stored.version, stored.changed_at, stored.content_hash = event.version, event.changed_at, event.content_hash
         stored.deleted, stored.partition, stored.offset = event.deleted, event.partition, event.offset
         stored.received_at, stored.payload = event.received_at, event.payload
-        stored.signature_hash = _signature_hash(signature)
+        stored.signature_hash = event.signature_hash
         self._effects.records[stored.record_no] = stored
         if event.signature is None:
             self._unowned(event, stored)
@@ -221,7 +221,7 @@ class Linker:
             None,
             *event[:9],
             0,
-            _signature_hash(signature),
+            event.signature_hash,
             event.payload,
         )
         self.numbers.record_no += 1
@@ -270,7 +270,7 @@ class Linker:
     def _replace(self, worker_no: int, before: Signature, signature: Signature) -> None:
         """Note that a worker's record says more than before; the worker's records stay together."""
         self._load_workers((worker_no,))
-        before_hash = _signature_hash(before)
+        before_hash = signature_hash(before)
         if all(record.signature_hash != before_hash for record in self._members({worker_no})):
             self._workers[worker_no].signatures.discard(before)
             self._effects.workers[worker_no] = []
@@ -288,15 +288,14 @@ class Linker:
         self._loaded_of.setdefault(worker_no, []).append(record)
 
     def _owners_of(self, signature: Signature) -> set[int]:
-        missing = [identifier for identifier in signature.identifiers if identifier not in self._owners]
-        if missing:
-            self._load_owners(missing)
-        return {
-            number
-            for identifier in signature.identifiers
-            if identifier not in self._generic
-            for number in self._owners[identifier]
-        }
+        known, generic = self._owners, self._generic
+        found: set[int] = set()
+        for identifier in signature.identifiers:
+            if identifier not in known:
+                self._load_owners((identifier,))
+            if identifier not in generic:
+                found.update(known[identifier])
+        return found
 
     def _newly_generic(self, worker: _Worker, signature: Signature) -> bool:
         if len(worker.signatures) < GENERIC_BIRTH_DATES_MIN:
@@ -409,7 +408,7 @@ class Linker:
     def _signatures_of(self, members: Sequence[StoredRecord], worker_nos: Iterable[int]) -> list[Signature]:
         """The signature of each record: the workers know those of their own, a payload need not be decoded for them."""
         known = {
-            _signature_hash(signature): signature
+            signature_hash(signature): signature
             for number in worker_nos
             if number in self._workers
             for signature in self._workers[number].signatures
@@ -482,7 +481,8 @@ class Linker:
             self._effects.identifiers_removed.add(row)
 
     def _say(self, kind: Literal["record", "moved"], worker_no: int, record: StoredRecord) -> None:
-        message = self._message(kind, worker_no, record.record_no, record)
+        # A record that moves was received long ago; what moves it is the event at hand.
+        message = self._message(kind, worker_no, record.record_no, record, self._caused_at)
         record.sequence = message.sequence
         self._effects.messages.append(message)
 
@@ -492,6 +492,7 @@ class Linker:
         worker_no: int,
         record_no: int,
         record: StoredRecord | FeedRecord,
+        caused_at: int,
     ) -> LinkMessage:
         sequence = self.numbers.sequence
         self.numbers.sequence += 1
@@ -508,6 +509,6 @@ class Linker:
             record.content_hash,
             record.partition,
             record.offset,
-            record.received_at,
+            caused_at,
             b"" if kind == "moved" else record.payload,
         )

@@ -59,24 +59,31 @@ def claim(
 def advance(transaction: Transaction, app: str, held: Claim, next_offset: int, now_ms: int) -> Claim:
     """Move a partition's position; part of the chunk's transaction.
 
-    Raises Fenced when the claim is no longer ours, AlreadyCommitted when this very step is done.
+    Raises Fenced when the claim is no longer ours, AlreadyCommitted when this very step is done, or was before.
     """
-    touched = transaction.execute(
-        "UPDATE source_offset SET next_offset = ?, updated_at = ?"
-        " WHERE app = ? AND topic = ? AND partition = ? AND owner_epoch = ? AND next_offset = ?",
-        (next_offset, now_ms, app, held.topic, held.partition, held.epoch, held.next_offset),
-    )
-    if touched != 1:
-        found = transaction.rows(
-            "SELECT owner_epoch, next_offset FROM source_offset WHERE app = ? AND topic = ? AND partition = ?",
-            (app, held.topic, held.partition),
+    if next_offset > held.next_offset:
+        touched = transaction.execute(
+            "UPDATE source_offset SET next_offset = ?, updated_at = ?"
+            " WHERE app = ? AND topic = ? AND partition = ? AND owner_epoch = ? AND next_offset = ?",
+            (next_offset, now_ms, app, held.topic, held.partition, held.epoch, held.next_offset),
         )
-        if found == [(held.epoch, next_offset)]:
-            message = f"{app}: {held.topic}[{held.partition}] had reached {next_offset} already"
-            raise AlreadyCommitted(message)
-        message = f"{app}: {held.topic}[{held.partition}] now belongs to another owner (our epoch is {held.epoch})"
-        raise Fenced(message)
-    return held._replace(next_offset=next_offset)
+        if touched == 1:
+            return held._replace(next_offset=next_offset)
+    found = transaction.rows(
+        "SELECT owner_epoch, next_offset FROM source_offset WHERE app = ? AND topic = ? AND partition = ?",
+        (app, held.topic, held.partition),
+    )
+    if found == [(held.epoch, max(next_offset, held.next_offset))]:
+        message = f"{app}: {held.topic}[{held.partition}] had reached {next_offset} already"
+        raise AlreadyCommitted(message)
+    message = f"{app}: {held.topic}[{held.partition}] now belongs to another owner (our epoch is {held.epoch})"
+    raise Fenced(message)
+
+
+def lost_claims(transaction: Transaction, app: str, claims: Iterable[Claim]) -> set[tuple[str, int, int]]:
+    """(topic, partition, epoch) of those claims that somebody else's claim has followed."""
+    rows = transaction.rows("SELECT topic, partition, owner_epoch FROM source_offset WHERE app = ?", (app,))
+    return {(row.topic, row.partition, row.epoch) for row in claims} - set(rows)
 
 
 def positions(transaction: Transaction, app: str) -> Mapping[tuple[str, int], int]:

@@ -282,6 +282,8 @@ class OutboxRow(SQLModel, table=True):
     """The messages of one chunk, until the broker has acknowledged them."""
 
     __tablename__ = "outbox"
+    # A process remembers the numbers of rows that are gone; a row that were given one again would never be sent.
+    __table_args__ = {"sqlite_autoincrement": True}
 
     outbox_no: int | None = Field(
         default=None, sa_column=Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True)

@@ -58,10 +58,11 @@ class WorkerState:
     """One worker as integrate keeps it in memory and, packed, in the row ``worker.state``.
 
     ``written_id`` is the opaque id that the row is known to hold, "" when it is not known. ``encoded`` keeps what
-    integrate made of single members for its messages, by record number; a member that changes drops it.
+    integrate made of single members for its messages, by record number; a member that changes drops it. ``eligible`` is
+    what the law says of the employments, None until it is asked, and again when one of them changes.
     """
 
-    __slots__ = ("_first", "alerts", "encoded", "gone", "members", "worker_no", "written_id")
+    __slots__ = ("_first", "alerts", "eligible", "encoded", "gone", "members", "worker_no", "written_id")
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class WorkerState:
         self.alerts = alerts if alerts is not None else {}
         self.written_id = ""
         self.encoded: dict[int, bytes] = {}
+        self.eligible: bool | None = None
         self._first: tuple[str, str] | None = None
 
     def pack(self) -> bytes:
@@ -101,6 +103,8 @@ class WorkerState:
         self.gone.pop(record_no, None)
         self.members[record_no] = member
         self.encoded.pop(record_no, None)
+        if member.feed == EMPLOYMENTS:
+            self.eligible = None
         if self._first is not None:
             self._first = min(self._first, (member.feed, member.record_id))
         return True
@@ -112,6 +116,7 @@ class WorkerState:
         self.members.pop(record_no, None)
         self.gone[record_no] = sequence
         self.encoded.pop(record_no, None)
+        self.eligible = None
         self._first = None
         return True
 

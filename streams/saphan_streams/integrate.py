@@ -13,10 +13,12 @@ from saphan_projections.law import Law
 from saphan_projections.offsets import (
     AlreadyCommitted,
     Claim,
+    Fenced,
     OutgoingMessage,
     advance,
     claim,
     delete_outbox,
+    lost_claims,
     pending_outbox,
     put_outbox,
 )
@@ -68,6 +70,8 @@ class IntegrateProcessor:
         self._workers = IntegratedEncoder(codec)
         self._settings = settings
         self._partitions: dict[int, _Partition] = {}
+        #: (topic, partition, epoch) of the claims that were found lost between the last chunks.
+        self._lost: set[tuple[str, int, int]] = set()
 
     def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:
         settings = self._settings
@@ -109,7 +113,7 @@ class IntegrateProcessor:
 
     def _committed_before(self, transaction: Transaction, owned: _Partition, chunk: Chunk) -> Committed:
         unsent = pending_outbox(transaction, APP, [(chunk.topic, chunk.partition)])
-        owned.held = owned.held._replace(next_offset=chunk.next_offset)
+        owned.held = owned.held._replace(next_offset=max(owned.held.next_offset, chunk.next_offset))
         owned.integrator = None
         return Committed(*unsent[-1]) if unsent else Committed(None, ())
 
@@ -124,10 +128,19 @@ class IntegrateProcessor:
         self._partitions = {}
 
     def tidy(self, sent: set[int]) -> None:
-        """Between chunks: delete the outbox rows that were sent."""
+        """Between chunks: delete the outbox rows that were sent. Raises Fenced when a claim was lost and stays lost."""
         if sent:
             with self._database.transaction() as transaction:
                 delete_outbox(transaction, sent)
+        with self._database.reading() as transaction:
+            lost = lost_claims(transaction, APP, [row.held for row in self._partitions.values()])
+        # In a rebalance a claim may be lost for a moment. One that stays lost while the group still gives us the
+        # partition was taken by a claim that came late, and nobody would read the partition.
+        still_lost, self._lost = self._lost & lost, lost
+        if still_lost:
+            topic, partition, epoch = min(still_lost)
+            message = f"{APP}: {topic}[{partition}] is claimed by another owner (our epoch is {epoch})"
+            raise Fenced(message)
 
     def _integrator(self, owned: _Partition, transaction: Transaction) -> Integrator:
         owned.rows.use(transaction)

@@ -22,7 +22,8 @@ _BLANK: dict[str, Any] = {
     "health_cover_until": None,
     "records": [],
 }
-_SAMPLE = {"feed": "a", "record_id": "b", "version": 1, "partition": 2, "offset": 3, "role": "member"}
+_ROLE = "member"
+_SAMPLE = Member(0, "a", "b" * 65, 1, 0, 0, 2, 300, ())
 _END_OF_ARRAY = b"\0"
 
 
@@ -34,9 +35,8 @@ class IntegratedEncoder:
 
     def __init__(self, codec: Codec) -> None:
         self._encode = codec.encode
-        self._blank_length = len(self._encode(WORKER_INTEGRATED, _BLANK))
-        plain = self._encode(WORKER_INTEGRATED, {**_BLANK, "records": [_SAMPLE] * 65})
-        if self._with_records(_BLANK, [self._one(_SAMPLE)] * 65) != plain:
+        plain = self._encode(WORKER_INTEGRATED, {**_BLANK, "records": [_reference(_SAMPLE)] * 65})
+        if self._with_records(_BLANK, [_reference_bytes(_SAMPLE)] * 65) != plain:
             message = f"the schema of {WORKER_INTEGRATED} no longer ends with the array of records"
             raise RuntimeError(message)
 
@@ -46,7 +46,7 @@ class IntegratedEncoder:
         encoded = state.encoded
         for record_no, member in state.members.items():
             if record_no not in encoded:
-                encoded[record_no] = self._one(_reference(member))
+                encoded[record_no] = _reference_bytes(member)
         fields = {
             "worker_no": state.worker_no,
             "worker_id": change.worker_id,
@@ -70,10 +70,6 @@ class IntegratedEncoder:
             return plain
         return b"".join((plain[:-1], _long(len(references)), *references, _END_OF_ARRAY))
 
-    def _one(self, reference: dict[str, Any]) -> bytes:
-        """The bytes of one reference: what stands between the array's length, one byte, and its end."""
-        return self._encode(WORKER_INTEGRATED, {**_BLANK, "records": (reference,)})[self._blank_length : -1]
-
 
 def _reference(member: Member) -> dict[str, Any]:
     return {
@@ -82,12 +78,31 @@ def _reference(member: Member) -> dict[str, Any]:
         "version": member.version,
         "partition": member.partition,
         "offset": member.offset,
-        "role": "member",
+        "role": _ROLE,
     }
 
 
+def _reference_bytes(member: Member) -> bytes:
+    """The bytes of :func:`_reference` in the array."""
+    return b"".join(
+        (
+            _text(member.feed),
+            _text(member.record_id),
+            _long(member.version),
+            _long(member.partition),
+            _long(member.offset),
+            _ROLE_BYTES,
+        )
+    )
+
+
+def _text(text: str) -> bytes:
+    encoded = text.encode()
+    return _long(len(encoded)) + encoded
+
+
 def _long(number: int) -> bytes:
-    """A count as Avro writes it: zigzag, seven bits a byte, the lowest first."""
+    """A number from 0 as Avro writes it: zigzag, seven bits a byte, the lowest first."""
     left = number << 1
     found = bytearray()
     while left > 0x7F:
@@ -95,3 +110,6 @@ def _long(number: int) -> bytes:
         left >>= 7
     found.append(left)
     return bytes(found)
+
+
+_ROLE_BYTES = _text(_ROLE)

@@ -135,7 +135,8 @@ class LinkProcessor:
 
     def _committed_before(self, transaction: Transaction, held: Claim, chunk: Chunk) -> Committed:
         unsent = pending_outbox(transaction, APP, [(chunk.topic, chunk.partition)])
-        self._claims[chunk.topic, chunk.partition] = held._replace(next_offset=chunk.next_offset)
+        reached = max(held.next_offset, chunk.next_offset)
+        self._claims[chunk.topic, chunk.partition] = held._replace(next_offset=reached)
         self._held = link_store.held_heartbeats(transaction)
         self._linker = None
         return Committed(*unsent[-1]) if unsent else Committed(None, ())

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
-from saphan_projections.identity import signature_of
+from saphan_projections.identity import signature_hash, signature_of
 from saphan_projections.integrating import WorkerRecord
 from saphan_projections.link_records import FeedRecord, LinkMessage
 from saphan_projections.link_store import PendingHeartbeat
@@ -59,7 +59,8 @@ def read_feed_chunk(codec: Codec, chunk: Chunk, message_bytes_max: int) -> FeedC
         elif (wrong := _error(topic, value)) is not None:
             read.refusals.append(Refusal(record, *wrong))
         else:
-            payload = record.value
+            payload, deleted = record.value, value["deleted"]
+            signature = signature_of(topic, value) if is_worker_feed else None
             content_hash = blake2b(payload[_HEADER_BYTES:], digest_size=8).digest()
             read.events.append(
                 FeedRecord(
@@ -68,11 +69,12 @@ def read_feed_chunk(codec: Codec, chunk: Chunk, message_bytes_max: int) -> FeedC
                     value["version"],
                     value["changed_at"],
                     int.from_bytes(content_hash, "big", signed=True),
-                    value["deleted"],
+                    deleted,
                     partition,
                     record.offset,
                     record.timestamp,
-                    signature_of(topic, value) if is_worker_feed else None,
+                    signature,
+                    0 if deleted or signature is None else signature_hash(signature),
                     payload,
                 )
             )

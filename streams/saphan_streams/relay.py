@@ -40,7 +40,13 @@ class Relay:
         if outbox_no not in self._known:
             self._known.add(outbox_no)
             self.waiting += len(messages)
-            await self._queue.put((outbox_no, messages))
+            try:
+                await self._queue.put((outbox_no, messages))
+            except asyncio.CancelledError:
+                # The next rebalance came while it waited here. Whoever hands the row over again must be heard.
+                self._known.discard(outbox_no)
+                self.waiting -= len(messages)
+                raise
 
     def take_sent(self) -> set[int]:
         """The rows that were acknowledged since the last call: delete them with the next chunk."""

@@ -89,18 +89,12 @@ class Role:
 
     async def _tidy(self) -> None:
         """Between chunks: delete what was sent, keep the lease, leave when it is lost."""
-        loop = asyncio.get_running_loop()
         while not self.app.should_stop:
             await asyncio.sleep(_TIDY_SECONDS)
             counting.lag(self.shell.name, self.app.consumer, self.processor.positions())
             OUTBOX.labels(self.shell.name).set(self.relay.waiting)
-            sent = self.relay.take_sent()
             try:
-                await loop.run_in_executor(self.shell.thread, self.processor.tidy, sent)
-                self.relay.forget(sent)
-            except DatabaseUnavailable as away:
-                self.relay.put_back(sent)
-                log.warning("waiting for the database", why=str(away))
+                await self.shell.tidy()
             except Fenced as fenced:
                 log.error("another process is the active one, leaving", why=str(fenced))
                 os.kill(os.getpid(), signal.SIGTERM)
@@ -142,8 +136,9 @@ def _faust_security(settings: Settings) -> dict[str, Any]:
 def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
     """Run link until it is told to stop; the exit code. ``on_ready`` is called once it owns its partitions."""
     _wait_for_services(settings, settings.link_url)
+    database = Database(settings.link_url)
     processor = LinkProcessor(
-        Database(settings.link_url),
+        database,
         Codec(),
         LinkSettings(
             owner_name("link", str(settings.data_dir)), settings.message_bytes_max, clock.now_ms, counting.link_chunk
@@ -152,15 +147,17 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
     # Before the consumer group is joined: a standby that were given partitions would leave them unread.
     _patiently("waiting to become the active link", processor.become_active)
     # One name for whoever is the active one: a successor takes the membership over from a process that died.
-    return Role("link", (*RECORD_FEEDS, HEARTBEATS), processor, settings, "saphan-link", on_ready).run()
+    with database.checkpointed_beside():
+        return Role("link", (*RECORD_FEEDS, HEARTBEATS), processor, settings, "saphan-link", on_ready).run()
 
 
 def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -> int:
     """Run one of the integrate processes until it is told to stop; ``slot`` tells them apart."""
     _wait_for_services(settings, settings.state_url)
     owner = owner_name(f"integrate-{slot}", str(settings.data_dir))
+    database = Database(settings.state_url)
     processor = IntegrateProcessor(
-        Database(settings.state_url),
+        database,
         Codec(),
         IntegrateSettings(
             owner,
@@ -172,7 +169,8 @@ def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -
     )
     # The same after a restart, another one on another machine.
     instance = f"saphan-integrate-{slot}-{blake2b(owner.encode(), digest_size=4).hexdigest()}"
-    return Role("integrate", (WORKER_RECORDS,), processor, settings, instance, on_ready).run()
+    with database.checkpointed_beside():
+        return Role("integrate", (WORKER_RECORDS,), processor, settings, instance, on_ready).run()
 
 
 def worker_id_key(settings: Settings) -> bytes:

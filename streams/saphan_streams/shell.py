@@ -111,6 +111,16 @@ class Shell:
             if not self._stopping:
                 await self._isolate(chunk, error)
 
+    async def tidy(self) -> None:
+        """Between chunks: delete what was sent and keep what must be renewed. Raises Fenced: another one is active."""
+        sent = self._relay.take_sent()
+        try:
+            await asyncio.get_running_loop().run_in_executor(self.thread, self._processor.tidy, sent)
+            self._relay.forget(sent)
+        except DatabaseUnavailable as away:
+            self._relay.put_back(sent)
+            log.warning("waiting for the database", why=str(away))
+
     async def stop(self) -> None:
         """Stop sending and give up what only one process may hold; chunks that come later are left for the next start."""
         if self._stopping:

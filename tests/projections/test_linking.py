@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from saphan_projections import identity, link_store, linking
 from saphan_projections.database import Database, create_tables
-from saphan_projections.identity import Signature, generic_identifiers, groups, identifier_hash
+from saphan_projections.identity import Signature, generic_identifiers, groups, identifier_hash, signature_hash
 from saphan_projections.link_records import FeedRecord, LinkMessage
 from saphan_projections.link_store import LinkRowsOf
 from saphan_projections.linking import Linker
@@ -56,7 +56,8 @@ def feed_records(history: Sequence[Change]) -> list[FeedRecord]:
         version = versions[change.record] = versions.get(change.record, 0) + 1
         payload = msgpack.packb(change.signature)
         row = (WORK_PERMITS, f"R{change.record}", version, 0, 0, change.deleted, 0, offset, offset)
-        found.append(FeedRecord(*row, change.signature, payload))
+        hashed = 0 if change.deleted else signature_hash(change.signature)
+        found.append(FeedRecord(*row, change.signature, hashed, payload))
     return found
 
 
@@ -275,6 +276,16 @@ def test_a_generic_identifier_becomes_specific_again_right_after_a_restart_too()
     assert len(link.members()) == 1
 
 
+def test_a_record_that_moves_is_told_with_the_time_of_the_message_that_moved_it() -> None:
+    link = Link()
+    one, other, bridge = feed_records([Change(1, 1, "a", False), Change(2, 1, "b", False), Change(3, 1, "ab", False)])
+    link.apply([one, other, bridge._replace(received_at=50)])
+    moved = [message for message in link.messages if message.kind == "moved"]
+    assert [message.received_at for message in moved] == [50]
+    again = [message for message in link.messages if message.record_no == moved[0].record_no][-1]
+    assert (again.kind, again.received_at) == ("record", 50)
+
+
 def test_a_record_without_identifiers_stands_alone() -> None:
     link = Link()
     history = [Change(1, 5, "", False), Change(2, 5, "", False)]
@@ -294,14 +305,8 @@ def test_a_record_that_was_first_heard_of_deleted_comes_to_life() -> None:
 
 
 def test_of_two_versions_alike_the_later_change_and_then_the_content_decides_in_any_order() -> None:
-    (base,) = feed_records([Change(1, 1, "a", False)])
-    rivals = [
-        base,
-        base._replace(changed_at=5, signature=Signature(1, ("b",)), payload=msgpack.packb(Signature(1, ("b",)))),
-        base._replace(
-            changed_at=5, content_hash=9, signature=Signature(1, ("c",)), payload=msgpack.packb(Signature(1, ("c",)))
-        ),
-    ]
+    base, later, last = [feed_records([Change(1, 1, said, False)])[0] for said in "abc"]
+    rivals = [base, later._replace(changed_at=5), last._replace(changed_at=5, content_hash=9)]
     for order in ([0, 1, 2], [2, 1, 0], [1, 2, 0], [2, 0, 1]):
         link = Link()
         for index in order:
@@ -317,7 +322,7 @@ def test_of_two_versions_alike_the_later_change_and_then_the_content_decides_in_
 
 def test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_deleted() -> None:
     def word(version: int, *, deleted: bool = False) -> FeedRecord:
-        return FeedRecord(EMPLOYER_PAIRS, "P-1", version, 0, 0, deleted, 0, version, 0, None, b"p")
+        return FeedRecord(EMPLOYER_PAIRS, "P-1", version, 0, 0, deleted, 0, version, 0, None, 0, b"p")
 
     link = Link()
     link.apply([word(1), word(1)])

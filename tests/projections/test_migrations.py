@@ -5,15 +5,18 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlmodel import SQLModel
 
-from saphan_projections.database import Database
-from saphan_projections.migrate import DatabaseTooNewError, _scripts, migrate, pending
+from saphan_projections.database import Database, create_tables
+from saphan_projections.migrate import DatabaseTooNewError, _config, _scripts, migrate, pending
+from saphan_projections.offsets import OutgoingMessage, delete_outbox, put_outbox
 from saphan_projections.tables import SourceOffsetRow
 
 PROCESSES = 4
+CHANGES = ["0001", "0002"]
 
 
 def differences(url: str, schema: str | None = None) -> list[object]:
@@ -37,7 +40,7 @@ def without_rowid(url: str) -> dict[str, bool]:
 
 
 def assert_equal_to_the_models(url: str) -> None:
-    assert pending(url) == ["0001"]
+    assert pending(url) == CHANGES
     migrate(url)
     assert pending(url) == []
     assert differences(url) == []
@@ -80,6 +83,41 @@ def test_migrated_postgresql_tables_equal_the_models(postgres_url: str) -> None:
     assert_equal_to_the_models(postgres_url)
 
 
+@pytest.mark.parametrize("made_by", ["migrate", "models"])
+def test_sqlite_gives_the_number_of_an_outbox_row_only_once(tmp_path: Path, made_by: str) -> None:
+    """A process that remembered the number of a row that was gone took the new row for one that it had sent."""
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    if made_by == "migrate":
+        migrate(url)
+    database = Database(url)
+    if made_by == "models":
+        create_tables(database)
+    numbers = []
+    for _ in range(3):
+        with database.transaction() as transaction:
+            number = put_outbox(transaction, "link", "a", 0, [OutgoingMessage("b", 0, b"k", b"v")])
+            assert number is not None
+            delete_outbox(transaction, [number])
+        numbers.append(number)
+    database.close()
+    assert len(set(numbers)) == 3
+
+
+def test_rows_of_the_outbox_move_into_the_table_that_gives_numbers_once(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    database = Database(url)
+    with database.transaction() as transaction:
+        config = _config()
+        config.attributes["connection"] = transaction.connection
+        command.upgrade(config, "0001")
+        transaction.execute("INSERT INTO outbox VALUES (7, 'link', 'a', 0, x'00')")
+    assert pending(url) == ["0002"]
+    migrate(url)
+    with database.reading() as transaction:
+        assert transaction.rows("SELECT * FROM outbox") == [(7, "link", "a", 0, b"\0")]
+    database.close()
+
+
 def test_upgrading_a_sqlite_database_keeps_its_rows(tmp_path: Path) -> None:
     assert_an_upgrade_keeps_rows(f"sqlite:///{tmp_path / 'state.db'}")
 
@@ -101,7 +139,7 @@ def test_processes_that_start_at_once_make_the_postgresql_tables_once(postgres_u
 @pytest.mark.postgres
 def test_shadow_tables_stand_in_a_schema_of_their_own(postgres_url: str) -> None:
     migrate(postgres_url)
-    assert pending(postgres_url, schema="shadow") == ["0001"]
+    assert pending(postgres_url, schema="shadow") == CHANGES
     migrate(postgres_url, schema="shadow")
     assert pending(postgres_url, schema="shadow") == []
     shadow = Database(postgres_url, schema="shadow")

@@ -171,3 +171,25 @@ def test_who_commits_waits_while_too_much_is_unsent() -> None:
 
     run(producer, work)
     assert last_of_each(producer.log) == [str(number) for number in range(20)]
+
+
+def test_a_row_whose_handing_over_was_given_up_is_sent_when_it_is_handed_over_again() -> None:
+    """A rebalance that came while a row waited for room left it known but unsent, until the next start."""
+    producer = Producer([SendFailed("away")] * 30)
+
+    async def work(relay: Relay) -> None:
+        async def submit_all() -> None:
+            for number in range(20):
+                await relay.submit(number, row(str(number)))
+
+        given_up = asyncio.create_task(submit_all())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([given_up])
+        await submit_all()
+        await relay.drain()
+        assert relay.waiting == 0
+
+    run(producer, work)
+    assert set(last_of_each(producer.log)) == {str(number) for number in range(20)}
