@@ -17,7 +17,6 @@ _WITHDRAWN = (
     _INTEGRATING + "test_an_alert_whose_employment_moves_and_is_deleted_at_once_ends_withdrawn_for_its_receivers"
 )
 _LATE = _INTEGRATING + "test_a_deletion_that_is_read_late_does_not_outvote_the_employment_that_came_back_elsewhere"
-_RECEIVER = _INTEGRATING + "test_what_a_receiver_knows_in_the_end_is_what_is_settled"
 
 
 def _alerts(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
@@ -197,6 +196,10 @@ _OF_ALERTS = (
         "a pair changes nothing for workers whom the chunk does not name",
         "if self._accounts_changed:", "if not self._accounts_changed:",
         _SETTLED + "test_every_moment_of_a_pair_is_followed",
+    ),
+    _integrating(
+        "workers whom a heartbeat or a pair wakes are not looked at",
+        "self._alerts_to_decide |= looked_at", "pass", _SETTLED + "test_every_moment_of_a_pair_is_followed",
     ),
     _integrating(
         "of one contribution the first message of a chunk counts",

@@ -195,6 +195,18 @@ _OF_LEDGERS = (
         'self.db.execute("ROLLBACK")', 'self.db.execute("COMMIT")',
         (_FILE + "test_nothing_of_a_ledgers_transaction_that_fails_is_kept",),
     ),
+    Mutant(
+        "a transaction of the ledger that failed stays open", "saphan_consumers.ledger",
+        'self.db.execute("COMMIT")\n        except BaseException:', 'self.db.execute("COMMIT")\n        except LookupError:',
+        ("consumers/test_ledger.py::test_a_commit_that_fails_lets_the_next_transaction_begin",),
+    ),
+    Mutant(
+        "the webhook's list of what waits is written apart from the ledger's position", "saphan_consumers.delivering",
+        "            pending.enqueue(self._ledger, decision.deliveries, now_ms())",
+        "        with self._ledger.transaction():\n"
+        "            pending.enqueue(self._ledger, decision.deliveries, now_ms())",
+        ("simulated_shell/test_every_crash.py::test_a_process_may_die_anywhere[webhook-statement]",),
+    ),
     _committee(
         "an older state of a worker counts",
         'if before is not None and record["sequence"] <= before[0]:',

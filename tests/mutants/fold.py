@@ -145,6 +145,11 @@ _OF_LINKING = (
         'self._say("moved", record.worker_no, record)', "pass", *_ANY_ORDER,
     ),
     _linking(
+        "a record that moves is told with the time when it was received",
+        "record.record_no, record, self._caused_at)", "record.record_no, record, record.received_at)",
+        _LINKING + "test_a_record_that_moves_is_told_with_the_time_of_the_message_that_moved_it",
+    ),
+    _linking(
         "every message bears the same number",
         "self.numbers.sequence += 1", "self.numbers.sequence += 0", *_PAIR,
     ),

@@ -19,6 +19,7 @@ _NEITHER = (
 )  # fmt: skip
 _AWAY = _SHELL + "test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once"
 _ORDER = _RELAY + "test_the_order_is_kept_while_the_broker_fails"
+_FOUND = "streams/test_found_by_simulation.py::"
 _SEEK = _TRANSPORT + "test_what_was_fetched_before_a_seek_is_trimmed_and_not_handed_over_twice"
 
 
@@ -60,11 +61,11 @@ _OF_OWNERS = (
     ),
     _offsets(
         "a step of one's own that was committed is taken for another owner's",
-        "if found == [(held.epoch, next_offset)]:", "if not found:", _STEP,
+        "if found == [(held.epoch, max(next_offset, held.next_offset))]:", "if not found:", _STEP,
     ),
     _offsets(
         "a step that another owner committed is taken for one's own",
-        "if found == [(held.epoch, next_offset)]:", "if found and found[0][1] == next_offset:", _CLAIMED,
+        "if found == [(held.epoch, max(next_offset, held.next_offset))]:", "if found and found[0][1] == next_offset:", _CLAIMED,
     ),
     _offsets(
         "another owner's lease is ignored",
@@ -89,6 +90,22 @@ _OF_OWNERS = (
     _offsets(
         "rows that were sent are kept",
         "transaction.delete(OutboxRow, [(number,) for number in outbox_numbers])", "pass", _OUTBOX,
+    ),
+    _offsets(
+        "a part of a chunk that comes again puts the position back",
+        "if next_offset > held.next_offset:", "if next_offset >= 0:",
+        _FOUND + "test_a_part_of_a_chunk_that_comes_again_does_not_put_the_position_back",
+    ),
+    _offsets(
+        "an owner whose claim was taken drops everything for ever",
+        "for row in claims} - set(rows)", "for row in claims[:0]} - set(rows)",
+        _FOUND
+        + "test_an_owner_whose_claim_was_taken_by_one_that_came_late_leaves_instead_of_dropping_everything",
+    ),
+    Mutant(
+        "the number of an outbox row is given again", "saphan_projections.tables",
+        '__table_args__ = {"sqlite_autoincrement": True}', "__table_args__: dict[str, bool] = {}",
+        ("projections/test_migrations.py::test_sqlite_gives_the_number_of_an_outbox_row_only_once",),
     ),
     Mutant(
         "a row gives way to one of the same age", "saphan_projections.database",
@@ -132,7 +149,8 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "a database that is away is taken for a bad message",
-        "except DatabaseUnavailable as away:", "except TimeoutError as away:", _AWAY,
+        "self.thread, work)\n            except DatabaseUnavailable as away:",
+        "self.thread, work)\n            except TimeoutError as away:", _AWAY,
     ),
     _shell(
         "what was read ahead of a commit that failed is kept",
@@ -181,6 +199,12 @@ _OF_THE_SHELL = (
         _SHELL + "test_rows_whose_deletion_failed_with_their_chunk_are_deleted_with_the_next_one",
     ),
     _shell(
+        "rows that were sent are forgotten when the database was away between chunks",
+        'self._relay.put_back(sent)\n            log.warning("waiting for the database"',
+        'log.warning("waiting for the database"',
+        _SHELL + "test_rows_that_could_not_be_deleted_between_chunks_are_deleted_with_the_next_one",
+    ),
+    _shell(
         "a chunk's messages are not handed to the relay",
         "await self._relay.submit(committed.outbox_no, committed.messages)", "pass", _AWAY,
     ),
@@ -191,6 +215,11 @@ _OF_THE_RELAY = (
         "a row that was handed over is sent again",
         "if outbox_no not in self._known:", "if outbox_no >= 0:",
         _RELAY + "test_a_row_that_was_handed_over_is_not_taken_again_until_its_deletion_is_committed",
+    ),
+    _relay(
+        "a row whose handing over was given up is never sent",
+        "self._known.discard(outbox_no)", "pass",
+        _RELAY + "test_a_row_whose_handing_over_was_given_up_is_sent_when_it_is_handed_over_again",
     ),
     _relay(
         "what the broker did not take is dropped",

@@ -19,7 +19,7 @@ from in_process import (
 from saphan_projections.law import default_law
 from saphan_projections.settled import settled_alerts
 from saphan_schemas.topics import ENROLMENT_ALERTS, WORKER_RECORDS
-from saphan_streams.transport import Chunk
+from saphan_schemas.values import parse_time_ms
 
 LATE = "2026-03-01T00:00:00Z"
 
@@ -47,6 +47,15 @@ def publish(platform: InProcessPlatform, feed: str, *records: dict[str, Any]) ->
 
 def beat(platform: InProcessPlatform, until: str) -> None:
     platform.heartbeat(INSURED_PERSONS, until)
+    platform.run()
+
+
+def again(platform: InProcessPlatform, **wanted: Any) -> None:
+    """Send those messages of worker.records.v1 once more, behind everything."""
+    for number, rows in platform.log[WORKER_RECORDS].items():
+        for row in list(rows):
+            if wanted.items() <= platform.codec.decode(WORKER_RECORDS, row.value).items():
+                platform.publish_raw(WORKER_RECORDS, row.key, row.value, number)
     platform.run()
 
 
@@ -114,27 +123,10 @@ def test_an_older_heartbeat_takes_nothing_back(in_process_platform: InProcessPla
     platform = in_process_platform
     publish(platform, EMPLOYMENTS, job(1))
     beat(platform, "2026-01-20T00:00:00Z")
-    beats = {number: list(rows) for number, rows in platform.log[WORKER_RECORDS].items()}
     beat(platform, LATE)
-    for number, rows in beats.items():
-        end = len(platform.log[WORKER_RECORDS][number])
-        again = [row._replace(offset=end + at) for at, row in enumerate(rows)]
-        assert platform.integrate.commit(Chunk(WORKER_RECORDS, number, again), set(), None) is not None
+    again(platform, kind="heartbeat", changed_at=parse_time_ms("2026-01-20T00:00:00Z"))
     assert settled(platform) == ["overdue"]
-    assert {until for (until,) in stored(platform, "complete_until", "watermark")} == {1_772_323_200_000}
-
-
-def again(platform: InProcessPlatform, wanted: dict[str, Any]) -> None:
-    """Send those messages of worker.records.v1 once more, behind everything."""
-    for number, rows in platform.log[WORKER_RECORDS].items():
-        some = [
-            row
-            for row in rows
-            if wanted.items() <= platform.codec.decode(WORKER_RECORDS, row.value).items()
-        ]  # fmt: skip
-        late = [row._replace(offset=len(rows) + at) for at, row in enumerate(some)]
-        if late:
-            assert platform.integrate.commit(Chunk(WORKER_RECORDS, number, late), set(), None) is not None
+    assert {until for (until,) in stored(platform, "complete_until", "watermark")} == {parse_time_ms(LATE)}
 
 
 def test_a_pair_that_comes_again_late_changes_nothing(in_process_platform: InProcessPlatform) -> None:
@@ -145,7 +137,7 @@ def test_a_pair_that_comes_again_late_changes_nothing(in_process_platform: InPro
     publish(platform, PAIRS, pair(employer="EMP-B"))
     publish(platform, PAIRS, pair(version=2))
     assert settled(platform) == ["resolved"]
-    again(platform, {"kind": "pair", "version": 1})
+    again(platform, kind="pair", version=1)
     assert settled(platform) == ["resolved"]
 
 
@@ -155,10 +147,10 @@ def test_of_a_contribution_the_newest_message_counts_within_a_chunk_and_after_it
     platform = in_process_platform
     publish(platform, CONTRIBUTIONS, contribution(1, amount_satang=1), contribution(1, version=2, amount_satang=2))
     assert stored(platform, "version, amount_satang, present", "contribution_month") == [(2, 2, 1)]
-    again(platform, {"kind": "record", "version": 1})
+    again(platform, kind="record", version=1)
     assert stored(platform, "version, amount_satang, present", "contribution_month") == [(2, 2, 1)]
     publish(platform, CONTRIBUTIONS, {"record_id": "C-1-2026-01", "version": 3, "deleted": True})
-    again(platform, {"kind": "record", "version": 2})
+    again(platform, kind="record", version=2)
     assert [present for (present,) in stored(platform, "present", "contribution_month")] == [0]
 
 
