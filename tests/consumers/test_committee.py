@@ -122,6 +122,19 @@ def test_a_worker_that_was_merged_away_or_deleted_is_not_known() -> None:
     assert memory.numbers.coverage() == Coverage(0, 0, 0, 0, 0)
 
 
+def test_an_older_state_that_comes_late_does_not_count() -> None:
+    def row(sequence: int, enrolled: bool) -> WorkerSeen:
+        flags = {"employed": True, "eligible": True, "enrolled": enrolled}
+        return WorkerSeen(1, {"sequence": sequence, "records": [1], **flags})
+
+    memory = Memory()
+    memory.take([row(5, True), row(4, False)])
+    memory.take([row(3, False), AlertSeen({"alert_id": "a", "version": 2, "state": "overdue", "caused_at": 0}, 0)])
+    memory.take([AlertSeen({"alert_id": "a", "version": 1, "state": "due", "caused_at": 0}, 0)])
+    assert memory.numbers.coverage() == Coverage(1, 1, 1, 1, 1)
+    assert +memory.numbers.alerts == Counter(overdue=1)
+
+
 def chunk_of(*rows: tuple[str, dict[str, Any] | bytes | None]) -> Chunk:
     codec = Codec()
     messages = []

@@ -186,6 +186,46 @@ def test_a_full_disk_leaves_the_ledger_where_it_was(folder: Path, alert_log: Any
     assert len(ids_in(folder / "alerts.jsonl")) == 1
 
 
+def test_a_line_is_on_the_disk_before_the_ledger_says_so(
+    folder: Path, alert_log: Any, make_alert: Alert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a loss of power the ledger would count a state as delivered that no file holds."""
+    alert_log.append(make_alert("A-a"), make_alert("A-b"))
+    synced: dict[int, int] = {}
+
+    def note(descriptor: int) -> None:
+        os_fsync(descriptor)
+        synced[os.fstat(descriptor).st_ino] = os.fstat(descriptor).st_size
+
+    os_fsync = os.fsync
+    monkeypatch.setattr(os, "fsync", note)
+    with open_ledger(folder, "file") as ledger:
+        sink = FileSink(folder / "alerts.jsonl", ledger)
+        delivery = FileDelivery(ledger, sink)
+        delivery.begin()
+        for one in alert_log.chunks(0, 1):
+            delivery.take(one, {})
+            there = (folder / "alerts.jsonl").stat()
+            assert synced[there.st_ino] == there.st_size > 0
+        delivery.close()
+
+
+def test_nothing_of_a_ledgers_transaction_that_fails_is_kept(folder: Path, alert_log: Any) -> None:
+    with open_ledger(folder, "file") as ledger:
+
+        def fail() -> None:
+            with ledger.transaction():
+                ledger.move({alert_log.place: 7})
+                raise Killed
+
+        with pytest.raises(Killed):
+            fail()
+        assert ledger.positions() == {}
+        with ledger.transaction():
+            ledger.move({alert_log.place: 3})
+        assert ledger.positions() == {alert_log.place: 3}
+
+
 def test_two_consumers_never_share_a_ledger(folder: Path) -> None:
     with open_ledger(folder, "file"), pytest.raises(LedgerUnusable, match="in use by another process"):
         open_ledger(folder, "file")

@@ -118,6 +118,7 @@ def test_every_moment_of_a_pair_is_followed(in_process_platform: InProcessPlatfo
     platform.publish(PAIRS, pair())
     platform.run()
     assert settled(platform)["E-1"].state == "resolved"
+    assert as_stored(settled(platform).values()) == stored(platform)
     platform.publish(PAIRS, {"record_id": "P-1", "version": 2, "deleted": True})
     platform.run()
     assert settled(platform)["E-1"].hold == "employer_unpaired"

@@ -1,9 +1,11 @@
 """That the fold of a worker's records is the same in any order, with any repeats, in any parts."""
 
+from random import Random
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saphan_projections.worker import Member, WorkerState
+from saphan_projections.worker import Member, WorkerState, view, worker_id
 from saphan_schemas.topics import WORK_PERMITS
 
 #: (record number, sequence): every sequence says one thing of one record, as link's numbers do.
@@ -71,3 +73,44 @@ def test_a_step_says_whether_it_was_news(history: list[Step]) -> None:
         before = WorkerState.unpack(1, state.pack())
         news = state.put(step[0], member(*step[:2])) if step[2] else state.remove(*step[:2])
         assert news == (content(state) != content(before))
+
+
+@given(steps())
+def test_a_repeat_is_no_news(history: list[Step]) -> None:
+    state = folded(history)
+    for step in history:
+        assert not (state.put(step[0], member(*step[:2])) if step[2] else state.remove(*step[:2]))
+
+
+def merged(*parts: WorkerState) -> WorkerState:
+    """What parts of a history say together: each part's newest word on each record, told to an empty worker."""
+    found = WorkerState(1)
+    for part in parts:
+        for record_no, one in part.members.items():
+            found.put(record_no, one)
+        for record_no, sequence in part.gone.items():
+            found.remove(record_no, sequence)
+    return found
+
+
+@given(steps(), st.integers(0, 25), st.integers(0, 25))
+def test_parts_that_are_folded_apart_and_merged_in_any_grouping_and_order_are_the_whole(
+    history: list[Step], one: int, other: int
+) -> None:
+    """Associative, commutative and idempotent: what makes every order, repeat and cut of a history the same."""
+    start, end = sorted((one, other))
+    a, b, c = folded(history[:start]), folded(history[start:end]), folded(history[end:])
+    whole = content(folded(history))
+    assert content(merged(merged(a, b), c)) == content(merged(a, merged(b, c))) == whole
+    assert content(merged(c, a, b)) == content(merged(b, c, a)) == whole
+    assert content(merged(a, b, c, b, a)) == content(merged(folded(history), b)) == whole
+    assert content(merged(a, WorkerState(1))) == content(merged(WorkerState(1), a)) == content(a)
+
+
+@given(steps(), st.randoms(use_true_random=False))
+def test_the_order_of_arrival_shows_in_nothing_that_is_said_of_the_worker(history: list[Step], shape: Random) -> None:
+    shuffled = shape.sample(history, len(history))
+    one, other = folded(history), folded(shuffled)
+    assert view(one) == view(other)
+    if one.members:
+        assert worker_id(one, b"key") == worker_id(other, b"key")

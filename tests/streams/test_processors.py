@@ -1,5 +1,6 @@
 """That link and integrate lose and double nothing when the database, the owner or the order of things plays tricks."""
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,7 +25,15 @@ from saphan_projections.database import Database, DatabaseUnavailable, Transacti
 from saphan_projections.law import default_law
 from saphan_projections.offsets import Fenced
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import (
+    DEAD_LETTERS,
+    ENROLMENT_ALERTS,
+    HEARTBEATS,
+    MESSAGE_BYTES_MAX,
+    TOPICS,
+    WORKER_INTEGRATED,
+    WORKER_RECORDS,
+)
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LeaseHeld, LinkProcessor, LinkSettings
 from saphan_streams.shell import Committed
@@ -131,6 +140,12 @@ def test_a_commit_whose_answer_was_lost_is_neither_repeated_nor_taken_for_anothe
     calm.publish(EMPLOYMENTS, job(6), job(7))
     calm.run()
     assert hashes(platform) == hashes(calm)
+    # What was read ahead of a commit that failed is not in the rows that a successor begins with.
+    for one in (platform, calm):
+        one.restart()
+        one.publish(WORK_PERMITS, permit(6), permit(7))
+        one.run()
+    assert hashes(platform) == hashes(calm)
     calm.close()
 
 
@@ -165,6 +180,41 @@ def test_a_heartbeat_waits_for_every_partition_that_it_names(in_process_platform
     assert done is not None
     last = platform.codec.decode(WORKER_RECORDS, done.messages[-1].value)
     assert (last["kind"], last["record_id"]) == ("heartbeat", INSURED_PERSONS)
+
+
+def test_a_heartbeat_passes_with_the_last_message_that_it_names_and_not_before(
+    in_process_platform: InProcessPlatform,
+) -> None:
+    platform = in_process_platform
+    platform.publish(INSURED_PERSONS, *(insured(number) for number in range(1, 9)))
+    platform.heartbeat(INSURED_PERSONS, "2026-03-01T00:00:00Z")
+    (beat,) = chunks_of(platform, (HEARTBEATS,))
+    assert platform.link.commit(beat, set(), None) is not None
+    kinds: list[set[str]] = []
+    for chunk in chunks_of(platform, (INSURED_PERSONS,)):
+        for record in chunk.records:
+            done = platform.link.commit(chunk._replace(records=[record]), set(), None)
+            assert done is not None
+            kinds.append({platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in done.messages})
+    assert kinds == [{"record"}] * 7 + [{"record", "heartbeat"}]
+
+
+def test_no_key_of_a_message_says_whose_record_it_is(in_process_platform: InProcessPlatform) -> None:
+    """C6: keys are in every log and every tool; a worker's number means nothing outside."""
+    platform = in_process_platform
+    tell_small_story(platform)
+    platform.publish_raw(EMPLOYMENTS, b"nobody", b"nonsense")
+    platform.run()
+    forms = {
+        WORKER_RECORDS: r"\d{1,4}",
+        WORKER_INTEGRATED: r"\d{1,4}",
+        ENROLMENT_ALERTS: r"A-[a-z2-7]{16}",
+        DEAD_LETTERS: r"[a-z0-9.-]+-\d+-\d+",
+    }
+    for topic, form in forms.items():
+        keys = [(record.key or b"").decode() for rows in platform.log[topic].values() for record in rows]
+        assert keys
+        assert [key for key in keys if not re.fullmatch(form, key)] == []
 
 
 def test_of_several_heartbeats_the_newest_reached_passes_and_the_rest_wait(
@@ -219,6 +269,21 @@ def test_a_standby_waits_for_the_lease_and_then_fences_who_held_it(in_process_pl
     with pytest.raises(Fenced):
         active.tidy(set())
     assert standby.commit(chunk, set(), None) is not None
+
+
+def test_a_link_that_lost_its_lease_writes_nothing_although_no_partition_was_claimed_yet(
+    in_process_platform: InProcessPlatform,
+) -> None:
+    """Between the lease and the partitions of its successor lies the joining of the consumer group: many seconds."""
+    now = [NOW_MS]
+    in_process_platform.publish(EMPLOYMENTS, job(1))
+    (chunk,) = chunks_of(in_process_platform, (EMPLOYMENTS,))
+    now[0] += LEASE_MS
+    link_of(in_process_platform, "two", lambda: now[0]).become_active()
+    with pytest.raises(Fenced):
+        in_process_platform.link.commit(chunk, set(), None)
+    with in_process_platform.link_database.reading() as transaction:
+        assert transaction.rows("SELECT * FROM record") == transaction.rows("SELECT * FROM outbox") == []
 
 
 def test_a_restart_at_the_same_place_takes_over_at_once_and_fences_the_zombie(

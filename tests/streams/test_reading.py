@@ -51,6 +51,7 @@ BAD: dict[str, tuple[bytes | None, bytes | None]] = {
     "wrong_key": (b"E-2", GOOD),
     "no_value": (b"E-1", None),
     "invalid_buddhist_era": (b"E-1", encoded(EMPLOYMENTS, job(1, start="2569-01-01"))),
+    "invalid_key_carries_person": (b"E-1", encoded(EMPLOYMENTS, job(1, employer=job(1)["non_thai_id"]))),
 }
 
 
@@ -75,6 +76,23 @@ def test_the_detail_of_a_refusal_tells_nothing_of_the_content(reason: str) -> No
     assert job(1)["non_thai_id"] not in refusal.detail
     assert "E-1" not in refusal.detail
     assert refusal.detail
+
+
+def test_the_content_of_a_record_is_the_same_whatever_number_its_schema_has() -> None:
+    """A registry gives a schema another number; which of two contents holds must not hang on it."""
+
+    class Renumbered(Codec):
+        def decode_many(self, topic: str, values: Any) -> Any:
+            return super().decode_many(topic, [GOOD[:5] + value[5:] for value in values])
+
+    (usual,) = read_feed_chunk(CODEC, chunk(EMPLOYMENTS, (b"E-1", GOOD)), MESSAGE_BYTES_MAX).events
+    (other,) = read_feed_chunk(
+        Renumbered(), chunk(EMPLOYMENTS, (b"E-1", b"\x00\x00\x0f\xff\xff" + GOOD[5:])), MESSAGE_BYTES_MAX
+    ).events
+    (changed,) = read_feed_chunk(
+        CODEC, chunk(EMPLOYMENTS, (b"E-1", encoded(EMPLOYMENTS, job(1, "EMP-B")))), MESSAGE_BYTES_MAX
+    ).events
+    assert usual.content_hash == other.content_hash != changed.content_hash
 
 
 @settings(max_examples=200, deadline=None)

@@ -79,6 +79,43 @@ def test_the_order_is_kept_while_the_broker_fails(error: Exception) -> None:
     assert last_of_each(producer.log) == [f"{number}{letter}" for number in range(6) for letter in "ab"]
 
 
+def test_an_error_that_nobody_thought_of_does_not_end_the_relay() -> None:
+    producer = Producer([ValueError("nobody thought of this")])
+
+    async def work(relay: Relay) -> None:
+        await relay.submit(1, row("a"))
+        await asyncio.wait({asyncio.create_task(relay.drain()), relay._task or asyncio.create_task(relay.drain())},
+                           return_when=asyncio.FIRST_COMPLETED)  # fmt: skip
+        assert relay.take_sent() == {1}
+
+    run(producer, work)
+
+
+def test_a_row_counts_as_sent_only_when_the_broker_has_acknowledged_it() -> None:
+    """Its deletion would be committed with the next chunk, and a crash before the broker took it would lose it."""
+    producer = Producer()
+    answers: asyncio.Queue[None] = asyncio.Queue()
+    early: list[set[int]] = []
+
+    async def work(relay: Relay) -> None:
+        plain = producer.send
+
+        async def slow(topic: str, messages: Sequence[Message], partition_count: int) -> None:
+            early.append(set(relay._sent))
+            await answers.get()
+            await plain(topic, messages, partition_count)
+
+        producer.send = slow  # type: ignore[method-assign]
+        for number in (1, 2):
+            await relay.submit(number, row(str(number)))
+            answers.put_nowait(None)
+        await relay.drain()
+        assert relay.take_sent() == {1, 2}
+
+    run(producer, work)
+    assert early == [set(), {1}]
+
+
 def test_a_row_with_several_topics_is_sent_to_each_of_them_with_its_number_of_partitions() -> None:
     producer = Producer([None, SendFailed("away")])
 

@@ -222,6 +222,38 @@ def test_rows_that_were_sent_are_deleted_with_the_next_chunk_and_not_before_its_
     assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"b"]]
 
 
+def test_rows_whose_deletion_failed_with_their_chunk_are_deleted_with_the_next_one() -> None:
+    processor = Processor()
+
+    async def work(shell: Shell) -> None:
+        await shell.handle(chunk("a"))
+        await shell._relay.drain()
+        processor.trouble = failing(1, Fenced("another owner"))
+        await shell.handle(chunk("b"))
+        await shell.handle(chunk("c"))
+        await shell._relay.drain()
+
+    run(processor, work)
+    assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"c"]]
+
+
+def test_rows_that_could_not_be_deleted_between_chunks_are_deleted_with_the_next_one() -> None:
+    class Away(Processor):
+        def tidy(self, sent: set[int]) -> None:  # noqa: ARG002
+            raise DatabaseUnavailable("away")
+
+    processor = Away()
+
+    async def work(shell: Shell) -> None:
+        await shell.handle(chunk("a"))
+        await shell._relay.drain()
+        await shell.tidy()
+        await shell.handle(chunk("b"))
+
+    run(processor, work)
+    assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"b"]]
+
+
 def test_a_chunk_that_comes_after_the_stop_is_left_for_the_next_start() -> None:
     processor = Processor()
 

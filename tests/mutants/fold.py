@@ -1,0 +1,273 @@
+"""Faults of the fold: identifiers, groups, versions, sequences, what a worker's state keeps, and the state's hash."""
+
+from mutants.mutant import Mutant
+
+_LINKING = "projections/test_linking.py::"
+_ANY_ORDER = (_LINKING + "TestWithFewBirthDates::test_any_order_repeats_chunks_and_restarts_give_the_defined_groups",)
+_TWICE = (_LINKING + "TestWithFewBirthDates::test_publishing_everything_twice_says_nothing_new",)
+_SPECIFIC_AGAIN = (_LINKING + "test_a_generic_identifier_becomes_specific_again_right_after_a_restart_too",)
+_UNDONE = (_LINKING + "test_a_wrong_merge_is_undone_by_the_correction_of_the_record_that_made_it",)
+_ALIKE = (_LINKING + "test_of_two_versions_alike_the_later_change_and_then_the_content_decides_in_any_order",)
+_PAIR = (_LINKING + "test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_deleted",)
+_FOLD = "projections/test_worker_fold.py::"
+_CANONICAL = "projections/test_canonical.py::"
+_PLANTED = _CANONICAL + "test_each_planted_fault_shows[%s]"
+_SETTLED = "projections/test_settled.py::"
+_SIGNATURES = "projections/test_signatures.py::"
+_VIEW = "projections/test_worker_view.py::"
+
+
+def _identity(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_projections.identity", fragment, replacement, killers)
+
+
+def _linking(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_projections.linking", fragment, replacement, killers)
+
+
+def _worker(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_projections.worker", fragment, replacement, killers)
+
+
+_OF_IDENTITY = (
+    _identity(
+        "seven birth dates make an identifier nobody's",
+        "GENERIC_BIRTH_DATES_MIN = 8", "GENERIC_BIRTH_DATES_MIN = 7", *_SPECIFIC_AGAIN,
+    ),
+    _identity(
+        "eight birth dates leave an identifier somebody's",
+        "GENERIC_BIRTH_DATES_MIN = 8", "GENERIC_BIRTH_DATES_MIN = 9", *_SPECIFIC_AGAIN,
+    ),
+    _identity(
+        "passports join whatever their nationality",
+        'return f"pp:{nationality}:{number}"', 'return f"pp:{number}"',
+        _SIGNATURES + "test_a_passport_number_is_another_one_in_another_country",
+    ),
+    _identity(
+        "an empty nationality is a nationality",
+        "if raw is None or not nationality:", "if raw is None or nationality is None:",
+        "oracle/test_oracle_faults.py::test_passports_with_an_empty_nationality_join_nobody",
+    ),
+    _identity(
+        "placeholders of a person's number join",
+        'return "nid:" + number if usable_person_number(number) else None', 'return "nid:" + number',
+        _SIGNATURES + "test_what_stands_for_nothing_joins_nobody",
+    ),
+    _identity(
+        "placeholders of a permit number join",
+        "return prefix + number if usable_passport(number) else None", "return prefix + number",
+        _SIGNATURES + "test_what_stands_for_nothing_joins_nobody",
+    ),
+    _identity(
+        "a previous passport joins nobody",
+        'return _passport(record, "previous_passport_number")', 'return _passport(record, "passport_number")',
+        _SIGNATURES + "test_every_number_of_a_record_joins",
+    ),
+    _identity(
+        "only the first identifier of a record is looked at",
+        "found = sorted(set(found))", "found = found[:1]",
+        _SIGNATURES + "test_every_number_of_a_record_joins",
+    ),
+    _identity(
+        "records join only who shares an identifier with the first of them",
+        "frontier.append(neighbour)", "group.append(neighbour)", *_UNDONE,
+    ),
+)  # fmt: skip
+
+_OF_LINKING = (
+    _linking(
+        "no identifier is ever generic",
+        "if len(birth_days) >= GENERIC_BIRTH_DATES_MIN and identifier not in self._generic:",
+        "if len(birth_days) >= 1_000_000 and identifier not in self._generic:", *_ANY_ORDER,
+    ),
+    _linking(
+        "every identifier with a birth date is generic",
+        "if len(birth_days) >= GENERIC_BIRTH_DATES_MIN and identifier not in self._generic:",
+        "if identifier not in self._generic:", *_UNDONE, *_ANY_ORDER,
+    ),
+    _linking(
+        "a generic identifier never becomes specific again",
+        "if holders is not None:", "if holders is not None and not holders:", *_SPECIFIC_AGAIN,
+    ),
+    _linking(
+        "only the first three holders of a generic identifier are looked at",
+        "ordered = sorted(candidates)", "ordered = sorted(candidates)[:3]", *_SPECIFIC_AGAIN,
+    ),
+    _linking(
+        "only the first three signatures of a worker are kept",
+        "if signature in worker.signatures:",
+        "if signature in worker.signatures or len(worker.signatures) >= 3:", *_ANY_ORDER,
+    ),
+    _linking(
+        "only the first four records of a worker are divided anew",
+        "members.sort(key=lambda record: record.record_no)",
+        "members.sort(key=lambda record: record.record_no)\n        del members[4:]", *_ANY_ORDER,
+    ),
+    _linking(
+        "the version that came last holds",
+        "(event.version, event.changed_at, event.content_hash) <= (",
+        "(event.version, event.changed_at, event.content_hash) == (", *_ANY_ORDER,
+    ),
+    _linking(
+        "a repeat is taken for news",
+        "(event.version, event.changed_at, event.content_hash) <= (",
+        "(event.version, event.changed_at, event.content_hash) < (", *_TWICE,
+    ),
+    _linking(
+        "of two contents under one version the one that came first holds",
+        "(event.version, event.changed_at, event.content_hash) <= (",
+        "(event.version, event.changed_at, stored.content_hash) <= (", *_ALIKE,
+    ),
+    _linking(
+        "when a version was changed does not count",
+        "(event.version, event.changed_at, event.content_hash) <= (",
+        "(event.version, stored.changed_at, event.content_hash) <= (", *_ALIKE,
+    ),
+    _linking(
+        "a deletion holds whatever its version",
+        "self._effects.stale += 1\n            return",
+        "self._effects.stale += 1\n            if not event.deleted:\n                return", *_ANY_ORDER,
+    ),
+    _linking(
+        "a deleted record stays with its worker",
+        "record.worker_no = None", "pass", *_ANY_ORDER,
+    ),
+    _linking(
+        "a change that takes an identifier back undoes no merge",
+        "if len(touched) == 1 and only_adds(before, signature):", "if len(touched) == 1:", *_UNDONE,
+    ),
+    _linking(
+        "a record that connects two workers joins the first alone",
+        "self._regroup(owners, record)", "self._regroup({min(owners)}, record)", *_UNDONE,
+    ),
+    _linking(
+        "the worker that loses a record is not told",
+        'self._say("moved", record.worker_no, record)', "pass", *_ANY_ORDER,
+    ),
+    _linking(
+        "a record that moves is told with the time when it was received",
+        "record.record_no, record, self._caused_at)", "record.record_no, record, record.received_at)",
+        _LINKING + "test_a_record_that_moves_is_told_with_the_time_of_the_message_that_moved_it",
+    ),
+    _linking(
+        "every message bears the same number",
+        "self.numbers.sequence += 1", "self.numbers.sequence += 0", *_PAIR,
+    ),
+    _linking(
+        "a deleted pair is not told",
+        "if event.feed == EMPLOYER_PAIRS:", "if event.feed == EMPLOYER_PAIRS and not event.deleted:", *_PAIR,
+    ),
+    Mutant(
+        "numbers begin anew after a restart", "saphan_projections.link_store",
+        "return Numbers(*rows[0]) if rows else Numbers()", "return Numbers()", _ANY_ORDER,
+    ),
+    Mutant(
+        "an identifier stays with a worker that lost it", "saphan_projections.link_store",
+        "transaction.delete(LinkIdentifierRow, sorted(effects.identifiers_removed))",
+        "transaction.delete(LinkIdentifierRow, [])", _ANY_ORDER,
+    ),
+)  # fmt: skip
+
+_OF_WORKERS = (
+    _worker(
+        "what a worker is told last holds",
+        "return sequence > known", "return True", _FOLD + "test_any_order_gives_the_same_state",
+    ),
+    _worker(
+        "a worker takes a repeat for news",
+        "return sequence > known", "return sequence >= known", _FOLD + "test_a_repeat_is_no_news",
+    ),
+    _worker(
+        "that a record went away is not kept",
+        "self.gone[record_no] = sequence", "pass", _FOLD + "test_any_order_gives_the_same_state",
+    ),
+    _worker(
+        "that a record went away is not written",
+        "msgpack.packb((self.members, self.gone, self.alerts))", "msgpack.packb((self.members, {}, self.alerts))",
+        _FOLD + "test_a_state_that_was_packed_in_between_goes_on_as_if_it_had_not_been",
+    ),
+    _worker(
+        "a worker keeps the id of a record that went away",
+        "self._first = None\n        return True", "return True",
+        _VIEW + "test_the_id_of_a_worker_follows_from_the_records_that_are_there",
+    ),
+    _worker(
+        "what was encoded of a record's older state is sent on",
+        "self.members[record_no] = member\n        self.encoded.pop(record_no, None)",
+        "self.members[record_no] = member",
+        "streams/test_integrated_workers.py::test_a_changing_worker_is_always_encoded_as_the_codec_does",
+    ),
+    _worker(
+        "immigration is believed before civil registration",
+        "_PRECEDENCE = (NON_THAI_IDS, STAYS,", "_PRECEDENCE = (STAYS, NON_THAI_IDS,",
+        _VIEW + "test_registries_are_believed_in_their_order",
+    ),
+    _worker(
+        "of two records of a registry the one that came first is believed",
+        "if known is None or _newness(member) > _newness(known):", "if known is None:",
+        _VIEW + "test_of_a_registry_the_newest_record_is_believed_in_any_order",
+    ),
+    _worker(
+        "a voluntary insurance counts as enrolled",
+        'kept[3] == "33" and kept[7] is None', "kept[7] is None",
+        _VIEW + "test_only_an_open_insurance_of_employees_is_an_enrolment",
+    ),
+    _worker(
+        "an insurance that ended counts as enrolled",
+        'kept[3] == "33" and kept[7] is None', 'kept[3] == "33"',
+        _VIEW + "test_only_an_open_insurance_of_employees_is_an_enrolment",
+    ),
+)  # fmt: skip
+
+_OF_HASHES = (
+    Mutant(
+        "the state's hash depends on the order of the rows", "saphan_projections.canonical",
+        "sums[kind] = (sums[kind] + _digest(form)) % _MODULUS",
+        "sums[kind] = (sums[kind] * 31 + _digest(form)) % _MODULUS",
+        ("streams/test_replay.py::test_a_replay_equals_the_live_state",),
+    ),
+    Mutant(
+        "the state's hash leaves contributions out", "saphan_projections.canonical",
+        '"contributions": sorted(contributions),', '"contributions": [],',
+        (_PLANTED % "UPDATE contribution_month SET amount_satang = amount_satang + 1 WHERE record_id = 'C-1-2026-01'",),
+    ),
+    Mutant(
+        "the state's hash leaves out who is employed and enrolled", "saphan_projections.canonical",
+        "(nationality, sex, birth_year, *map(bool, flags))", "(nationality, sex, birth_year)",
+        (_PLANTED % "UPDATE worker SET enrolled = NOT enrolled WHERE worker_no = 1",),
+    ),
+    Mutant(
+        "the state's hash leaves the rows of employments out", "saphan_projections.canonical",
+        '"employments": sorted(part.employments.get(number, ())),', '"employments": [],',
+        (_PLANTED % "DELETE FROM employment WHERE record_id = 'E-1'",),
+    ),
+    Mutant(
+        "the state's hash holds the numbers of the way", "saphan_projections.canonical",
+        '"worker_id": worker_id,\n        "members": sorted(', '"worker_id": number,\n        "members": sorted(',
+        (_CANONICAL + "test_what_numbers_a_record_got_on_its_way_does_not_show",),
+    ),
+    Mutant(
+        "the state's hash leaves the alerts' states out", "saphan_projections.canonical",
+        '"state": alert.state,', '"state": "",',
+        (_CANONICAL + "test_a_moment_changes_the_alerts_and_not_the_workers",
+         _CANONICAL + "test_a_difference_names_the_worker_the_field_and_the_records"),
+    ),
+    Mutant(
+        "what is settled depends on the wall clock", "saphan_projections.settled",
+        "complete_until_ms = _known_at(basis.complete_until_ms, as_of_ms)",
+        'complete_until_ms = _known_at(__import__("time").time_ns() // 1_000_000, as_of_ms)',
+        (_SETTLED + "test_without_any_heartbeat_nothing_is_overdue",),
+    ),
+    Mutant(
+        "an earlier moment is read with what was known later", "saphan_projections.settled",
+        "return min(complete_until_ms, as_of_ms)", "return complete_until_ms",
+        (_SETTLED + "test_an_earlier_moment_reads_with_an_earlier_heartbeat",),
+    ),
+    Mutant(
+        "a moment after the heartbeat is taken for a heartbeat", "saphan_projections.settled",
+        "return min(complete_until_ms, as_of_ms)", "return max(complete_until_ms, as_of_ms)",
+        (_SETTLED + "test_a_moment_after_the_heartbeat_shows_that_the_feed_is_behind",),
+    ),
+)  # fmt: skip
+
+FOLD = (*_OF_IDENTITY, *_OF_LINKING, *_OF_WORKERS, *_OF_HASHES)

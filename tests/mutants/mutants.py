@@ -1,0 +1,11 @@
+"""All deliberate faults that the suite must catch, area by area."""
+
+from mutants.deciding import DECIDING
+from mutants.delivering import DELIVERING
+from mutants.fold import FOLD
+from mutants.mutant import Mutant
+from mutants.processing import PROCESSING
+from mutants.publishing import PUBLISHING
+from mutants.transport import TRANSPORT
+
+MUTANTS: tuple[Mutant, ...] = (*FOLD, *DECIDING, *TRANSPORT, *PROCESSING, *DELIVERING, *PUBLISHING)

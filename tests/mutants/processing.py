@@ -1,0 +1,238 @@
+"""Faults of link, integrate and what they read: leases, heartbeats, outboxes, refusals, and what is counted and logged."""
+
+from mutants.mutant import Mutant
+
+_PROCESSORS = "streams/test_processors.py::"
+_READING = "streams/test_reading.py::"
+_LOST_ANSWER = (
+    _PROCESSORS
+    + "test_a_commit_whose_answer_was_lost_is_neither_repeated_nor_taken_for_another_owner[lose_the_answer]"
+)  # fmt: skip
+_FAILED_BEFORE = (
+    _PROCESSORS
+    + "test_a_commit_whose_answer_was_lost_is_neither_repeated_nor_taken_for_another_owner[fail_before_the_commit]"
+)
+_STILL_KNOWN = _PROCESSORS + "test_a_heartbeat_that_waits_is_still_known_after_an_answer_was_lost"
+_EVERY_PARTITION = _PROCESSORS + "test_a_heartbeat_waits_for_every_partition_that_it_names"
+_UNSENT = _PROCESSORS + "test_what_an_owner_did_not_send_is_sent_by_the_next_one"
+_REFUSED = _PROCESSORS + "test_a_refused_chunk_moves_the_position_and_leaves_letters"
+_BAD = _READING + "test_a_bad_message_is_refused_with_its_reason_and_origin_and_its_neighbours_are_read"
+_SETTLED = "projections/test_settled.py::test_the_small_story_settles_as_the_rules_say"
+_LOGS = "infra/test_logs.py::"
+_COUNTING = "streams/test_counting.py::"
+
+
+def _link(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.link", fragment, replacement, killers)
+
+
+def _integrate(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.integrate", fragment, replacement, killers)
+
+
+def _reading(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.reading", fragment, replacement, killers)
+
+
+_OF_LINK = (
+    _link(
+        "link writes though another one took the lease",
+        "keep_lease(transaction, APP, self._lease, settings.now_ms())", "pass",
+        _PROCESSORS + "test_a_link_that_lost_its_lease_writes_nothing_although_no_partition_was_claimed_yet",
+    ),
+    _link(
+        "the lease is not given up",
+        "keep_lease(transaction, APP, self._lease, 0)",
+        "keep_lease(transaction, APP, self._lease, self._settings.now_ms())",
+        _PROCESSORS + "test_a_lease_that_was_given_up_is_free_at_once",
+    ),
+    _link(
+        "the position is one message too far",
+        "moved = advance(transaction, APP, held, chunk.next_offset, settings.now_ms())",
+        "moved = advance(transaction, APP, held, chunk.next_offset + 1, settings.now_ms())", _REFUSED,
+    ),
+    _link(
+        "a refused message leaves no letter",
+        '[Refusal(record, "processing_failed", poison) for record in chunk.records]', "[]", _REFUSED,
+    ),
+    _link(
+        "link's messages are not kept until they are sent",
+        "outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)",
+        "outbox_no = 1 if messages else None", _LOST_ANSWER,
+    ),
+    _link(
+        "link deletes messages before they are acknowledged",
+        "messages)\n            delete_outbox(transaction, sent)",
+        "messages)\n            delete_outbox(transaction, sent | {outbox_no})", _LOST_ANSWER,
+    ),
+    _link(
+        "link never deletes what was sent",
+        "messages)\n            delete_outbox(transaction, sent)", "messages)", _FAILED_BEFORE,
+    ),
+    _link(
+        "the messages of a commit whose answer was lost stay unsent",
+        "return Committed(*unsent[-1]) if unsent else Committed(None, ())", "return Committed(None, ())", _LOST_ANSWER,
+    ),
+    _link(
+        "link goes on with what it read ahead of a commit that failed",
+        "def reset(self) -> None:\n        self._linker = None", "def reset(self) -> None:\n        return",
+        _FAILED_BEFORE,
+    ),
+    _link(
+        "a heartbeat passes before its end offsets are reached",
+        "if link_store.is_reached(", "if ends is not None or link_store.is_reached(", _EVERY_PARTITION, _STILL_KNOWN,
+    ),
+    _link(
+        "a heartbeat overtakes the records that it covers",
+        "*self._outgoing([*effects.messages, *said]),", "*self._outgoing([*said, *effects.messages]),", _STILL_KNOWN,
+    ),
+    _link(
+        "a heartbeat that waits is forgotten at a restart",
+        "link_store.hold_heartbeats(transaction, read.heartbeats)", "pass", _EVERY_PARTITION,
+    ),
+    _link(
+        "a heartbeat and a pair go to one partition only",
+        "for number in range(partitions)]", "for number in range(1)]", _STILL_KNOWN,
+    ),
+    _link(
+        "a worker's records go to different partitions",
+        "message.worker_no % partitions, key, value", "message.sequence % partitions, key, value",
+        "projections/test_settled.py::test_recomputed_alerts_equal_the_stored_ones", _SETTLED,
+    ),
+    _link(
+        "who a record speaks of is in the key of its message",
+        "key = str(message.worker_no).encode()", "key = message.record_id.encode()",
+        _PROCESSORS + "test_no_key_of_a_message_says_whose_record_it_is",
+    ),
+    Mutant(
+        "a heartbeat passes one message too early", "saphan_projections.link_store",
+        "next_offsets.get(partition, 0) >= end", "next_offsets.get(partition, 0) + 1 >= end",
+        (_PROCESSORS + "test_a_heartbeat_passes_with_the_last_message_that_it_names_and_not_before",),
+    ),
+    Mutant(
+        "a heartbeat passes when one of its partitions is read", "saphan_projections.link_store",
+        "return all(next_offsets", "return any(next_offsets", (_EVERY_PARTITION,),
+    ),
+    Mutant(
+        "a replay believes heartbeats that promise more than the log holds", "saphan_streams.replay",
+        "if link_store.is_reached(self._ends(row), self._next_offsets.get(row.feed, {})):", "if row.feed:",
+        ("streams/test_replay.py::"
+         "test_a_heartbeat_that_promises_more_than_the_log_holds_passes_neither_live_nor_in_a_replay",),
+    ),
+)  # fmt: skip
+
+_OF_INTEGRATE = (
+    _integrate(
+        "what integrate left unsent stays unsent",
+        "unsent = pending_outbox(transaction, APP, partitions)", "unsent = []", _UNSENT,
+    ),
+    _integrate(
+        "integrate's messages are not kept until they are sent",
+        "outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)",
+        "outbox_no = 1 if messages else None", _UNSENT,
+    ),
+    _integrate(
+        "integrate deletes messages before they are acknowledged",
+        "messages)\n            delete_outbox(transaction, sent)",
+        "messages)\n            delete_outbox(transaction, sent | {outbox_no})", _UNSENT,
+    ),
+    _integrate(
+        "integrate goes on with what it read ahead of a commit that failed",
+        "for owned in self._partitions.values():\n            owned.integrator = None",
+        "for owned in ():\n            owned.integrator = None", _FAILED_BEFORE,
+    ),
+    _integrate(
+        "that an employment was deleted is not published",
+        "for alert in _withdrawn(effects, complete_until)", "for alert in ()",
+        "projections/test_told.py::test_each_state_is_told_once",
+    ),
+    _integrate(
+        "what is no news is published",
+        "if change.told:", "if change:",
+        "projections/test_told.py::test_new_evidence_alone_is_kept_and_not_told",
+    ),
+    _integrate(
+        "an alert bears the number of the last look instead of the one of its state",
+        '"version": change.version,', '"version": change.sequence + 1,',
+        "projections/test_told.py::test_the_version_that_is_told_is_the_one_that_is_kept",
+    ),
+)  # fmt: skip
+
+_OF_READING = (
+    _reading(
+        "what cannot be decoded is dropped in silence",
+        "read.refusals.append(Refusal(record, value.reason, value.detail))", "pass", _BAD,
+    ),
+    _reading(
+        "a record under another record's key is read",
+        'elif record.key != value["record_id"].encode():', 'elif record.key == b"":', _BAD,
+    ),
+    _reading(
+        "an invalid record is read",
+        "elif (wrong := _error(topic, value)) is not None:", "elif (wrong := None) is not None:", _BAD,
+    ),
+    _reading(
+        "a message of any size is read",
+        "return bool(record.serialized_value_size > message_bytes_max)", "return False", _BAD,
+    ),
+    _reading(
+        "a heartbeat under any key is believed",
+        'if record.key is None or record.key != value["feed"].encode():', "if record.key is None:",
+        _READING + "test_a_heartbeat_is_keyed_by_the_feed_that_it_speaks_of",
+    ),
+    _reading(
+        "a dead letter bears the key of the message",
+        'key = f"{chunk.topic}-{chunk.partition}-{record.offset}".encode()', "key = record.key", _BAD,
+    ),
+    _reading(
+        "a dead letter says what was found",
+        'f"field {problem.field}: expected {problem.expected}"',
+        'f"field {problem.field}: found {problem.found}, expected {problem.expected}"',
+        _READING + "test_the_detail_of_a_refusal_tells_nothing_of_the_content",
+    ),
+    _reading(
+        "the content of a record changes with the schema's number",
+        "blake2b(payload[_HEADER_BYTES:], digest_size=8)", "blake2b(payload, digest_size=8)",
+        _READING + "test_the_content_of_a_record_is_the_same_whatever_number_its_schema_has",
+    ),
+    Mutant(
+        "a message of an unknown or another schema is read by the newest", "saphan_schemas.codec",
+        "writer = self.catalogue.find(topic, schema_id)",
+        "writer = self.catalogue.find(topic, schema_id) or self.catalogue.latest(topic)", (_BAD,),
+    ),
+)  # fmt: skip
+
+_OF_NUMBERS = (
+    Mutant(
+        "a chunk counts as one event", "saphan_streams.counting",
+        "FEED_EVENTS.labels(counts.feed).inc(counts.events)", "FEED_EVENTS.labels(counts.feed).inc()",
+        (_COUNTING + "test_what_link_committed_is_counted",),
+    ),
+    Mutant(
+        "refusals are not counted", "saphan_streams.counting",
+        'REJECTED.labels("link", counts.feed, refusal.reason).inc()', "pass",
+        (_COUNTING + "test_what_link_committed_is_counted",),
+    ),
+    Mutant(
+        "alerts that are told are not counted by their state", "saphan_streams.counting",
+        "ALERT_EVENTS.labels(state).inc()", 'ALERT_EVENTS.labels("due").inc()',
+        (_COUNTING + "test_what_integrate_committed_is_counted",),
+    ),
+    Mutant(
+        "a person's number is in the log", "saphan_infra.logs",
+        "return _PERSONAL.sub(MASK, text)", "return text",
+        (_LOGS + "test_a_number_is_hidden_wherever_it_stands",),
+    ),
+    Mutant(
+        "a person's name is in the log", "saphan_infra.logs",
+        "if key in personal_fields() and value is not None:", "if value is MASK:",
+        (_LOGS + "test_a_field_of_a_person_is_hidden_by_its_name",),
+    ),
+    Mutant(
+        "the bytes of a message are in the log", "saphan_infra.logs",
+        'return f"[{len(value)} bytes]" if isinstance(value, bytes | bytearray | memoryview) else', "return",
+        (_LOGS + "test_message_bytes_are_never_shown",),
+    ),
+)  # fmt: skip
+
+PROCESSING = (*_OF_LINK, *_OF_INTEGRATE, *_OF_READING, *_OF_NUMBERS)

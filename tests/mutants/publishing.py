@@ -1,0 +1,173 @@
+"""Faults at the edge: eras, numbers, money, what is rejected and told, and when a feed may be called complete."""
+
+from mutants.mutant import Mutant
+
+_DATES = "publishers/test_publisher_dates.py::"
+_CLEANING = "publishers/test_cleaning.py::"
+_LINES = "publishers/test_json_lines.py::"
+_SENDING = "publishers/test_delivering.py::"
+_NO_RECORD = _LINES + "test_a_line_that_is_no_record_never_stops_the_file"
+_ACCOUNTED = _LINES + "test_any_mix_of_good_and_bad_rows_is_accounted_for"
+_BAD_VALUE = _LINES + "test_a_bad_value_is_told_with_its_field_and_code"
+
+
+def _dates(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_publishers.dates", fragment, replacement, killers)
+
+
+def _publishing(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_publishers.publishing", fragment, replacement, killers)
+
+
+_OF_DATES = (
+    _dates(
+        "a Buddhist year in a common-era column is corrected in silence",
+        'if era == "CE" and _ERA_BORDER < year <= _YEAR_MAX + _BE_SHIFT:\n        raise Unreadable(',
+        'if era == "CE" and _ERA_BORDER < year <= _YEAR_MAX + _BE_SHIFT:\n        return year - _BE_SHIFT\n'
+        "    if year < 0:\n        raise Unreadable(",
+        _DATES + "test_a_buddhist_year_in_a_common_era_column_is_told_as_such",
+    ),
+    _dates(
+        "a common-era year in a Buddhist column is corrected in silence",
+        'if era == "BE" and _YEAR_MIN <= year <= _YEAR_MAX:\n        raise Unreadable(',
+        'if era == "BE" and _YEAR_MIN <= year <= _YEAR_MAX:\n        return year\n    if year < 0:\n        raise Unreadable(',
+        _DATES + "test_a_common_year_in_a_buddhist_column_is_told_as_such",
+    ),
+    _dates(
+        "the leap days of the Buddhist era are those of its own numbers",
+        "return date_to_days(date(year, month, day))",
+        "return date_to_days(date(year + _BE_SHIFT, month, day).replace(year=year))",
+        _DATES + "test_the_leap_day_of_a_buddhist_year_is_a_day",
+    ),
+    _dates(
+        "a two-digit Buddhist year is of the 25th century",
+        '{"BE": 2500, "CE": None}', '{"BE": 2400, "CE": None}',
+        _DATES + "test_a_two_digit_buddhist_year_69_is_2026",
+    ),
+    _dates(
+        "an unknown day is taken for the first one",
+        "if form.unknown_parts is None:", 'if form.unknown_parts == "never":',
+        _DATES + "test_an_unknown_day_is_refused_until_the_mapping_says_what_it_means",
+    ),
+    _dates(
+        "a day that a person names begins at midnight in Greenwich",
+        "- BANGKOK_OFFSET // timedelta(milliseconds=1)", "",
+        _DATES + "test_a_day_named_by_a_person_begins_at_midnight_in_bangkok",
+    ),
+    _dates(
+        "a written time is Greenwich's",
+        "tzinfo=_BANGKOK)", "tzinfo=timezone.utc)", _DATES + "test_a_written_time_is_bangkok_time",
+    ),
+    Mutant(
+        "the rules take a Buddhist year", "saphan_schemas.value_checks",
+        "if FIRST_DAY <= day <= LAST_DAY:", "if FIRST_DAY <= day:",
+        ("streams/test_reading.py::"
+         "test_a_bad_message_is_refused_with_its_reason_and_origin_and_its_neighbours_are_read"
+         "[invalid_buddhist_era]",),
+    ),
+)  # fmt: skip
+
+_OF_NUMBERS = (
+    Mutant(
+        "a company's number is taken for a person's", "saphan_schemas.value_checks",
+        """yield error(name, text, "a person's number; this one is a company's""",
+        """yield warning(name, text, "a person's number; this one is a company's""",
+        (_LINES + "test_a_company_number_that_looks_like_a_person_is_rejected",),
+    ),
+    Mutant(
+        "a company's number joins people", "saphan_schemas.identifiers",
+        'person_number_kind(text) == "person"', 'person_number_kind(text) in {"person", "juristic"}',
+        ("schemas/test_identifiers.py::test_a_company_number_with_its_right_check_digit_is_no_person",),
+    ),
+    Mutant(
+        "a placeholder is a document number", "saphan_schemas.identifiers",
+        "if _DOCUMENT_NUMBER(text) is None or text in SPECIMENS:", "if _DOCUMENT_NUMBER(text) is None:",
+        ("schemas/test_identifiers.py::test_placeholders_are_seen_and_never_join",),
+    ),
+    Mutant(
+        "a number that starts with 00 loses its zeros", "saphan_publishers.cells",
+        '_SEPARATORS.sub("", text).zfill(pad)', '_SEPARATORS.sub("", text).lstrip("0").zfill(pad)',
+        (_CLEANING + "test_dashes_in_numbers_go_and_leading_zeros_stay",),
+    ),
+    Mutant(
+        "a number that lost its zeros is taken as it is", "saphan_publishers.cells",
+        "len(plain) < _DIGITS.get(field, 0)", "len(plain) < 0",
+        (_CLEANING + "test_a_number_that_lost_its_leading_zeros_in_a_spreadsheet_is_refused_not_repaired",),
+    ),
+    Mutant(
+        "half a baht is five satang", "saphan_publishers.cells",
+        '.ljust(2, "0")', '.rjust(2, "0")', (_CLEANING + "test_baht_become_satang_without_rounding",),
+    ),
+    Mutant(
+        "a person's number may be a record's id", "saphan_schemas.record_checks",
+        'yield error("record_id", text, _KEY_ADVICE, "key_carries_person")',
+        'yield warning("record_id", text, _KEY_ADVICE, "key_carries_person")',
+        (_LINES + "test_a_persons_number_as_key_is_rejected",),
+    ),
+    Mutant(
+        "a message is keyed by the person's number", "saphan_publishers.messages",
+        'return self._made(record, record_id, ce_id, record["changed_at"])',
+        'return self._made(record, record.get("non_thai_id") or record_id, ce_id, record["changed_at"])',
+        (_LINES + "test_a_record_is_published_whole_under_its_own_id",),
+    ),
+    Mutant(
+        "an id is hashed without the key", "saphan_publishers.record_ids",
+        "hashlib.blake2b(text, key=self._key, digest_size=_DIGEST_BYTES)",
+        "hashlib.blake2b(text, digest_size=_DIGEST_BYTES)",
+        ("publishers/test_delimited_files.py::test_another_key_gives_another_id",),
+    ),
+)  # fmt: skip
+
+_OF_ROWS = (
+    _publishing(
+        "a bad row is dropped in silence",
+        "self._report.row(row, problems, rejected=item is None)", "pass", _BAD_VALUE,
+    ),
+    _publishing(
+        "a rejected row is not counted",
+        "outcome.rejected += 1", "outcome.rejected += 0", _ACCOUNTED, _NO_RECORD,
+    ),
+    _publishing(
+        "the last rows of a file are lost",
+        "# Also what was good before a file broke off goes out.\n        yield chunk",
+        "# Also what was good before a file broke off goes out.\n        yield chunk[:0]",
+        _LINES + "test_a_record_is_published_whole_under_its_own_id",
+    ),
+    _publishing(
+        "a feed with rejected rows is called complete",
+        "if feed in incomplete:", "if feed in incomplete and not feed:",
+        _SENDING + "test_a_feed_with_rejected_rows_is_not_called_complete_unless_told_to",
+    ),
+    Mutant(
+        "a line that is no JSON stops the file", "saphan_publishers.json_lines",
+        "yield Row(number, raw, None, [_not_json(text, error)])\n            continue",
+        "yield Row(number, raw, None, [_not_json(text, error)])\n            return", (_NO_RECORD,),
+    ),
+    Mutant(
+        "a bad row is published", "saphan_publishers.validation",
+        'return any(problem.severity == "error" for problem in problems)', "return False", (_BAD_VALUE,),
+    ),
+    Mutant(
+        "a row with a warning is rejected", "saphan_publishers.validation",
+        'return any(problem.severity == "error" for problem in problems)', "return bool(problems)",
+        (_LINES + "test_a_00_number_with_another_check_digit_is_a_warning_only",),
+    ),
+    Mutant(
+        "of two rows that contradict each other the first is published", "saphan_publishers.repeats",
+        "return word & _CONTENT_MASK == mark", "return True",
+        ("publishers/test_delimited_files.py::"
+         "test_a_row_that_contradicts_an_earlier_one_is_rejected_where_the_file_has_no_versions",),
+    ),
+    Mutant(
+        "a file's heartbeat goes out though rows of its feed were rejected", "saphan_publishers.heartbeats",
+        "if feed not in incomplete:", "if feed:",
+        (_SENDING + "test_a_heartbeat_in_a_directory_waits_for_the_rejected_rows_of_its_feed",),
+    ),
+    Mutant(
+        "a heartbeat names no end offsets", "saphan_publishers.heartbeats",
+        "for partition, offset in sorted(ends.items())]", "for partition, offset in ()]",
+        (_SENDING + "test_a_heartbeat_names_the_ends_of_the_feed_after_the_last_row",),
+    ),
+)  # fmt: skip
+
+PUBLISHING = (*_OF_DATES, *_OF_NUMBERS, *_OF_ROWS)

@@ -1,0 +1,291 @@
+"""Faults of the way: who may write, where to read on, what is sent, and what happens when something fails."""
+
+from mutants.mutant import Mutant
+
+_DATABASE = "projections/test_database.py::"
+_SHELL = "streams/test_shell.py::"
+_RELAY = "streams/test_relay.py::"
+_TRANSPORT = "streams/test_transport.py::"
+_CLAIMED = _DATABASE + "test_an_owner_whose_partition_was_claimed_cannot_write_any_more[sqlite]"
+_STEP = _DATABASE + "test_a_step_that_was_committed_before_is_told_as_such[sqlite]"
+_LEASE = _DATABASE + "test_one_process_holds_the_lease_until_it_is_over_given_up_or_taken_by_its_own_successor[sqlite]"
+_OUTBOX = (
+    _DATABASE + "test_the_outbox_keeps_messages_by_source_partition_in_order_until_they_are_deleted[sqlite]"
+)  # fmt: skip
+_POISON = _SHELL + "test_a_message_that_breaks_the_code_is_refused_and_all_others_processed"
+_NEITHER = (
+    _SHELL
+    + "test_a_message_that_can_neither_be_processed_nor_refused_holds_the_partition_instead_of_being_lost"
+)  # fmt: skip
+_AWAY = _SHELL + "test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once"
+_ORDER = _RELAY + "test_the_order_is_kept_while_the_broker_fails"
+_FOUND = "streams/test_found_by_simulation.py::"
+_SEEK = _TRANSPORT + "test_what_was_fetched_before_a_seek_is_trimmed_and_not_handed_over_twice"
+
+
+def _offsets(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_projections.offsets", fragment, replacement, killers)
+
+
+def _shell(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.shell", fragment, replacement, killers)
+
+
+def _relay(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.relay", fragment, replacement, killers)
+
+
+def _transport(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.transport", fragment, replacement, killers)
+
+
+_OF_OWNERS = (
+    _offsets(
+        "the epoch of an owner is not compared",
+        "AND owner_epoch = ? AND next_offset = ?", "AND owner_epoch >= 0 * ? AND next_offset = ?", _CLAIMED,
+    ),
+    _offsets(
+        "the position that a chunk begins at is not compared",
+        "AND owner_epoch = ? AND next_offset = ?", "AND owner_epoch = ? AND next_offset >= 0 * ?", _STEP,
+    ),
+    _offsets(
+        "a claim raises no epoch",
+        "next_offset, epoch = known[0] if known else (0, 0)",
+        "next_offset, epoch = (known[0][0], 0) if known else (0, 0)", _CLAIMED,
+    ),
+    _offsets(
+        "a claim begins at the beginning",
+        "next_offset, epoch = known[0] if known else (0, 0)",
+        "next_offset, epoch = (0, known[0][1]) if known else (0, 0)",
+        _DATABASE + "test_a_partition_goes_on_where_it_was_whoever_claims_it[sqlite]",
+    ),
+    _offsets(
+        "a step of one's own that was committed is taken for another owner's",
+        "if found == [(held.epoch, max(next_offset, held.next_offset))]:", "if not found:", _STEP,
+    ),
+    _offsets(
+        "a step that another owner committed is taken for one's own",
+        "if found == [(held.epoch, max(next_offset, held.next_offset))]:", "if found and found[0][1] == next_offset:", _CLAIMED,
+    ),
+    _offsets(
+        "another owner's lease is ignored",
+        "if holder != owner and now_ms - renewed_at < lease_ms:", "if holder != owner and now_ms < 0:", _LEASE,
+    ),
+    _offsets(
+        "a lease never runs out",
+        "if holder != owner and now_ms - renewed_at < lease_ms:", "if holder != owner:", _LEASE,
+    ),
+    _offsets(
+        "the epoch of a lease is not compared",
+        "partition = 0 AND owner_epoch = ?", "partition = 0 AND owner_epoch >= 0 * ?", _LEASE,
+    ),
+    _offsets(
+        "unsent rows are read in another order",
+        "return sorted(found, key=lambda row: row[0])", "return sorted(found, key=lambda row: -row[0])", _OUTBOX,
+    ),
+    _offsets(
+        "another partition's unsent rows are sent as well",
+        "if (topic, partition) in wanted", "if wanted", _OUTBOX,
+    ),
+    _offsets(
+        "rows that were sent are kept",
+        "transaction.delete(OutboxRow, [(number,) for number in outbox_numbers])", "pass", _OUTBOX,
+    ),
+    _offsets(
+        "a part of a chunk that comes again puts the position back",
+        "if next_offset > held.next_offset:", "if next_offset >= 0:",
+        _FOUND + "test_a_part_of_a_chunk_that_comes_again_does_not_put_the_position_back",
+    ),
+    _offsets(
+        "an owner whose claim was taken drops everything for ever",
+        "for row in claims} - set(rows)", "for row in claims[:0]} - set(rows)",
+        _FOUND
+        + "test_an_owner_whose_claim_was_taken_by_one_that_came_late_leaves_instead_of_dropping_everything",
+    ),
+    Mutant(
+        "the number of an outbox row is given again", "saphan_projections.tables",
+        '__table_args__ = {"sqlite_autoincrement": True}', "__table_args__: dict[str, bool] = {}",
+        ("projections/test_migrations.py::test_sqlite_gives_the_number_of_an_outbox_row_only_once",),
+    ),
+    Mutant(
+        "a row gives way to one of the same age", "saphan_projections.database",
+        """' WHERE excluded."{newer_by}" > {table.name}""", """' WHERE excluded."{newer_by}" >= {table.name}""",
+        (_DATABASE + "test_a_row_gives_way_only_to_a_newer_one[sqlite-20]",),
+    ),
+    Mutant(
+        "a question that no waiting will answer is waited for", "saphan_projections.database",
+        'return "no such table" not in text and', 'return bool(text) or "no such table" not in text and',
+        (_DATABASE + "test_a_question_that_no_waiting_will_answer_is_not_called_away[sqlite]",),
+    ),
+    Mutant(
+        "a locked file is no outage", "saphan_projections.database",
+        'return "no such table" not in text and', 'return not text and "no such table" not in text and',
+        (_DATABASE + "test_a_sqlite_file_that_is_locked_or_lies_nowhere_is_away",),
+    ),
+)  # fmt: skip
+
+_OF_THE_SHELL = (
+    _shell(
+        "an agent raises",
+        "except Exception as error:  # noqa: BLE001 - whatever a message does", "except LookupError as error:  #",
+        _POISON,
+    ),
+    _shell(
+        "a chunk that fails is acknowledged and lost",
+        "await self._isolate(chunk, error)", "pass", _POISON,
+    ),
+    _shell(
+        "a message that breaks the code takes its neighbours with it",
+        "if len(chunk.records) == 1:", "if chunk.records:", _POISON,
+    ),
+    _shell(
+        "the first message behind the middle of a halved chunk is lost",
+        "chunk.records[middle:]", "chunk.records[middle + 1 :]", _POISON,
+    ),
+    _shell(
+        "a message that cannot be refused is passed over",
+        "pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)\n                continue",
+        "pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)", _NEITHER,
+    ),
+    _shell(
+        "a database that is away is taken for a bad message",
+        "self.thread, work)\n            except DatabaseUnavailable as away:",
+        "self.thread, work)\n            except TimeoutError as away:", _AWAY,
+    ),
+    _shell(
+        "what was read ahead of a commit that failed is kept",
+        'self._processor.reset()\n                log.warning("waiting for the database"',
+        'log.warning("waiting for the database"', _AWAY,
+    ),
+    _shell(
+        "another owner's chunk is taken for a bad message",
+        "await self._commit(chunk, None)\n        except Fenced as fenced:",
+        "await self._commit(chunk, None)\n        except TimeoutError as fenced:",
+        _SHELL + "test_a_chunk_of_a_partition_that_another_owner_took_is_dropped_and_the_next_one_processed",
+    ),
+    _shell(
+        "what a predecessor left unsent stays unsent",
+        "for outbox_no, messages in resumed.unsent:", "for outbox_no, messages in resumed.unsent[:0]:",
+        _SHELL + "test_what_a_predecessor_left_unsent_goes_out_first_and_once",
+    ),
+    _shell(
+        "a partition is read from its beginning whatever the database says",
+        "return max(claim.next_offset, first)", "return first",
+        _SHELL + "test_a_partition_is_read_on_where_the_database_says",
+    ),
+    _shell(
+        "a partition is read on one message too far",
+        "return max(claim.next_offset, first)", "return max(claim.next_offset + 1, first)",
+        _SHELL + "test_a_partition_is_read_on_where_the_database_says",
+    ),
+    _shell(
+        "messages that the log lost are passed over",
+        "or 0 < claim.next_offset < first:", "or claim.next_offset < 0:",
+        _SHELL + "test_a_log_that_lost_messages_is_not_read_on_in_silence",
+    ),
+    _shell(
+        "a log that was emptied is read on",
+        "if claim.next_offset > end or", "if claim.next_offset < 0 or",
+        _SHELL + "test_a_log_that_lost_messages_is_not_read_on_in_silence",
+    ),
+    _shell(
+        "the lease is not given up at the end",
+        "await asyncio.get_running_loop().run_in_executor(self.thread, self._processor.release)", "pass",
+        _SHELL + "test_a_chunk_that_comes_after_the_stop_is_left_for_the_next_start",
+    ),
+    _shell(
+        "rows that were sent are forgotten when their deletion failed",
+        "self._relay.put_back(sent)\n            raise", "raise",
+        _SHELL + "test_rows_whose_deletion_failed_with_their_chunk_are_deleted_with_the_next_one",
+    ),
+    _shell(
+        "rows that were sent are forgotten when the database was away between chunks",
+        'self._relay.put_back(sent)\n            log.warning("waiting for the database"',
+        'log.warning("waiting for the database"',
+        _SHELL + "test_rows_that_could_not_be_deleted_between_chunks_are_deleted_with_the_next_one",
+    ),
+    _shell(
+        "a chunk's messages are not handed to the relay",
+        "await self._relay.submit(committed.outbox_no, committed.messages)", "pass", _AWAY,
+    ),
+)  # fmt: skip
+
+_OF_THE_RELAY = (
+    _relay(
+        "a row that was handed over is sent again",
+        "if outbox_no not in self._known:", "if outbox_no >= 0:",
+        _RELAY + "test_a_row_that_was_handed_over_is_not_taken_again_until_its_deletion_is_committed",
+    ),
+    _relay(
+        "a row whose handing over was given up is never sent",
+        "self._known.discard(outbox_no)", "pass",
+        _RELAY + "test_a_row_whose_handing_over_was_given_up_is_sent_when_it_is_handed_over_again",
+    ),
+    _relay(
+        "what the broker did not take is dropped",
+        "await asyncio.sleep(pause_seconds)", "break", _ORDER,
+    ),
+    _relay(
+        "an error that nobody thought of ends the relay",
+        "except Exception as error:", "except LookupError as error:",
+        _RELAY + "test_an_error_that_nobody_thought_of_does_not_end_the_relay",
+    ),
+    _relay(
+        "the newest row is sent first",
+        "asyncio.Queue(_WAITING_MAX)", "asyncio.LifoQueue(_WAITING_MAX)", _ORDER,
+    ),
+    _relay(
+        "who commits does not wait though nothing is sent",
+        "asyncio.Queue(_WAITING_MAX)", "asyncio.Queue()", _RELAY + "test_who_commits_waits_while_too_much_is_unsent",
+    ),
+    _relay(
+        "a row counts as sent before the broker has acknowledged it",
+        "await self._send(messages)", "self._sent.add(outbox_no)\n            await self._send(messages)",
+        _RELAY + "test_a_row_counts_as_sent_only_when_the_broker_has_acknowledged_it",
+    ),
+)  # fmt: skip
+
+_OF_THE_TRANSPORT = (
+    _transport(
+        "the first message after a seek is dropped",
+        "if record.offset >= expected]", "if record.offset > expected]", _SEEK,
+    ),
+    _transport(
+        "what was fetched before a seek is handed over again",
+        "if expected is not None and piece[0].offset < expected:", "if expected is not None and piece[0].offset < 0:",
+        _SEEK,
+    ),
+    _transport(
+        "what was fetched for an older assignment is handed over",
+        "if not self.flow_active or self.app.consumer_generation_id != generation:", "if not self.flow_active:",
+        _TRANSPORT + "test_what_was_fetched_for_an_older_assignment_is_left_alone",
+    ),
+    _transport(
+        "the last message of a fetch is lost when it stands alone",
+        "if start < len(records):", "if start < len(records) - 1:",
+        _TRANSPORT + "test_pieces_joined_are_the_whole_and_each_keeps_the_limits",
+    ),
+    _transport(
+        "a piece is larger than it may be",
+        "index - start >= records_max", "index - start > records_max",
+        _TRANSPORT + "test_pieces_joined_are_the_whole_and_each_keeps_the_limits",
+    ),
+    _transport(
+        "a chunk is followed by its own last message",
+        "return int(self.records[-1].offset) + 1", "return int(self.records[-1].offset)",
+        _TRANSPORT + "test_a_chunk_carries_its_place_and_where_to_read_on_also_after_a_gap",
+    ),
+    _transport(
+        "offsets are counted, not read",
+        "return int(self.records[-1].offset) + 1", "return int(self.records[0].offset) + len(self.records)",
+        _TRANSPORT + "test_a_chunk_carries_its_place_and_where_to_read_on_also_after_a_gap",
+    ),
+    _transport(
+        "the broker is told of one message too few",
+        "return newest + 1", "return newest",
+        _TRANSPORT
+        + "test_what_is_reported_to_the_broker_is_after_the_last_acknowledged_chunk_and_only_once",
+    ),
+)  # fmt: skip
+
+TRANSPORT = (*_OF_OWNERS, *_OF_THE_SHELL, *_OF_THE_RELAY, *_OF_THE_TRANSPORT)

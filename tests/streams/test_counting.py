@@ -1,0 +1,55 @@
+"""That the metrics count what was committed."""
+
+from typing import Any
+
+import pytest
+
+from saphan_infra import metrics
+from saphan_streams.counting import integrate_chunk, link_chunk
+from saphan_streams.integrate import IntegrateCounts
+from saphan_streams.link import LinkCounts
+from saphan_streams.reading import Refusal
+
+
+class Counted:
+    """How much counters have grown since this was made."""
+
+    def __init__(self) -> None:
+        self._before: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        self._before = self.grown()
+
+    def grown(self) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+        found = {}
+        for family in metrics.REGISTRY.collect():
+            for sample in family.samples:
+                key = sample.name, tuple(sorted(sample.labels.items()))
+                found[key] = sample.value - self._before.get(key, 0.0)
+        return found
+
+    def of(self, name: str, **labels: Any) -> float:
+        return self.grown().get((name, tuple(sorted(labels.items()))), 0.0)
+
+
+@pytest.fixture
+def counted() -> Counted:
+    return Counted()
+
+
+def refusal(reason: str) -> Refusal:
+    return Refusal(None, reason, "")
+
+
+def test_what_link_committed_is_counted(counted: Counted) -> None:
+    feed = "doe.employments.v1"
+    link_chunk(LinkCounts(feed, 7, 2, [refusal("corrupt"), refusal("corrupt"), refusal("no_key")], 0, {}))
+    link_chunk(LinkCounts(feed, 3, 0, [], 0, {}))
+    assert counted.of("saphan_feed_events_total", feed=feed) == 10
+    assert counted.of("saphan_feed_stale_events_total", feed=feed) == 2
+    assert counted.of("saphan_rejected_total", stage="link", topic=feed, reason="corrupt") == 2
+    assert counted.of("saphan_rejected_total", stage="link", topic=feed, reason="no_key") == 1
+
+
+def test_what_integrate_committed_is_counted(counted: Counted) -> None:
+    integrate_chunk(IntegrateCounts("worker.records.v1", 5, ["due", "overdue", "overdue"], [refusal("corrupt")]))
+    assert counted.of("saphan_alert_events_total", state="overdue") == 2
+    assert counted.of("saphan_alert_events_total", state="due") == 1
