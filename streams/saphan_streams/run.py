@@ -6,11 +6,12 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import blake2b
 from typing import Any
 
 import faust
+from faust.types import TP
 
 from saphan_infra import clock
 from saphan_infra.kafka_admin import ensure_topics, wait_for_broker
@@ -103,11 +104,15 @@ class Role:
     async def _assigned(self, _app: Any, /, *assigned: Any, **_: Any) -> None:
         """A worker for whom no partition is left is up as well; Faust asks for positions only where there are some."""
         if not any(assigned):
-            await self.shell.resume({})
+            await self.shell.resume((), _no_bounds)
 
     async def _stop(self, *_: Any, **__: Any) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await self.shell.stop()
+
+
+async def _no_bounds() -> Mapping[TP, tuple[int, int]]:
+    return {}
 
 
 def _add_agent(app: ChunkApp, name: str, topics: tuple[str, ...], shell: Shell) -> None:

@@ -5,7 +5,7 @@ raised, and that would lose a whole chunk.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -16,7 +16,7 @@ from saphan_infra.metrics import TRANSACTION_SECONDS
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_streams.relay import Relay
-from saphan_streams.transport import Chunk
+from saphan_streams.transport import Bounds, Chunk
 
 _RETRY_SECONDS_MIN = 0.25
 _RETRY_SECONDS_MAX = 10.0
@@ -81,15 +81,17 @@ class Shell:
         self._stopping = False
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saphan-commit")
 
-    async def resume(self, partitions: Mapping[TP, tuple[int, int]]) -> Mapping[TP, int]:
+    async def resume(self, partitions: Collection[TP], bounds: Bounds) -> Mapping[TP, int]:
         """Claim the assigned partitions and say where to read on (see :class:`saphan_streams.transport.Positions`)."""
         self._relay.start()
         wanted = [(tp.topic, tp.partition) for tp in partitions]
         resumed = await self._when_available(lambda: self._processor.resume(wanted))
         for outbox_no, messages in resumed.unsent:
             await self._relay.submit(outbox_no, messages)
+        # After the claim: before it, a former owner may read on, and its position would be past an end seen earlier.
+        found = await bounds() if resumed.claims else {}
         positions = {
-            TP(claim.topic, claim.partition): _position(claim, *partitions[TP(claim.topic, claim.partition)])
+            TP(claim.topic, claim.partition): _position(claim, *found[TP(claim.topic, claim.partition)])
             for claim in resumed.claims
         }
         self._on_ready()

@@ -6,7 +6,7 @@ the broker only what was acknowledged, in order.
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import faust
@@ -30,11 +30,15 @@ class Chunk(NamedTuple):
         return int(self.records[-1].offset) + 1
 
 
+#: Asks the log for the first and the end offset of each assigned partition.
+Bounds = Callable[[], Awaitable[Mapping[TP, tuple[int, int]]]]
+
+
 class Positions(Protocol):
     """Who knows where to resume: called once after each assignment, in the event loop."""
 
-    async def resume(self, partitions: Mapping[TP, tuple[int, int]]) -> Mapping[TP, int]:
-        """The next offset of each assigned partition, given its first and its end offset in the log."""
+    async def resume(self, partitions: Collection[TP], bounds: Bounds) -> Mapping[TP, int]:
+        """The next offset of each assigned partition; ``bounds`` is asked when nobody else can read on any more."""
 
 
 class ChunkSchema(faust.Schema[Any, Any]):
@@ -150,10 +154,13 @@ class ChunkConsumer(driver.Consumer):
         assigned = self.assignment()
         if not assigned:
             return {}
-        first = await self.earliest_offsets(*assigned)
-        ends = await self.highwaters(*assigned)
-        bounds = {TP(tp.topic, tp.partition): (first[tp], ends[tp]) for tp in assigned}
-        positions: Mapping[TP, int] = await self.app.positions.resume(bounds)
+
+        async def bounds() -> Mapping[TP, tuple[int, int]]:
+            first = await self.earliest_offsets(*assigned)
+            ends = await self.highwaters(*assigned)
+            return {TP(tp.topic, tp.partition): (first[tp], ends[tp]) for tp in assigned}
+
+        positions: Mapping[TP, int] = await self.app.positions.resume(assigned, bounds)
         await self.seek_wait(positions)
         return positions
 

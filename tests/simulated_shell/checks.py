@@ -9,14 +9,21 @@ from in_process import KEY
 from oracle.differences import differences, printed
 from oracle.oracle_outcome import compute
 from oracle.platform_side import as_told, committed, told
-from simulated_shell.history import CODEC, MESSAGE_BYTES_MAX
+from simulated_shell.history import CODEC, MESSAGE_BYTES_MAX, NONSENSE
 from simulated_shell.world import FEEDS, World
 
 from saphan_consumers.delivery import fingerprint_of
 from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.database import Database
 from saphan_projections.law import default_law
-from saphan_schemas.topics import DEAD_LETTERS, ENROLMENT_ALERTS, TOPICS, WORKER_INTEGRATED
+from saphan_schemas.topics import (
+    DEAD_LETTERS,
+    ENROLMENT_ALERTS,
+    HEARTBEATS,
+    TOPICS,
+    WORKER_INTEGRATED,
+    WORKER_RECORDS,
+)
 from saphan_schemas.values import from_wire
 from saphan_streams.replay import Replay
 from saphan_streams.transport import Chunk
@@ -26,7 +33,7 @@ def problems_of(world: World) -> list[str]:
     """Everything that does not hold."""
     found = [*world.failures, *world.loop.complaints]
     found += [*world.link_store.violations, *world.state_store.violations]
-    for check in (_against_the_oracle, _dead_letters, _file, _webhook):
+    for check in (_against_the_oracle, _dead_letters, _heartbeats, _file, _webhook):
         found += check(world)
     return found
 
@@ -59,6 +66,26 @@ def _dead_letters(world: World) -> Iterator[str]:
         yield f"dead letters without a reason: {letters}"
 
 
+def _heartbeats(world: World) -> Iterator[str]:
+    """Whether a heartbeat passed before everything that it covers: link's sequence says what came first."""
+    first: dict[tuple[str, int, int], int] = {}
+    passed: list[tuple[int, dict[str, Any]]] = []
+    for record in world.broker.messages(WORKER_RECORDS):
+        message = CODEC.decode(WORKER_RECORDS, record.value) if record.value != NONSENSE else None
+        if message is None:
+            continue
+        if message["kind"] == "heartbeat":
+            passed.append((message["sequence"], CODEC.decode(HEARTBEATS, message["payload"])))
+        elif message["kind"] == "record":
+            place = message["feed"], message["source_partition"], message["source_offset"]
+            first[place] = min(message["sequence"], first.get(place, message["sequence"]))
+    for sequence, heartbeat in passed:
+        ends = {end["partition"]: end["offset"] for end in heartbeat["end_offsets"]}
+        for (feed, partition, offset), number in first.items():
+            if feed == heartbeat["feed"] and offset < ends[partition] and number > sequence:
+                yield f"a heartbeat passed ahead of {feed}[{partition}] {offset}, which it covers"
+
+
 def expected_ids(world: World) -> dict[str, list[str]]:
     """Each alert's delivery ids in order, worked out from the topic in the plainest way."""
     newest: dict[str, tuple[int, str]] = {}
@@ -85,7 +112,11 @@ def _file(world: World) -> Iterator[str]:
     path = world.disk.folder / "alerts.jsonl"
     found: dict[str, list[str]] = {}
     for line in path.read_bytes().splitlines() if path.exists() else ():
-        row = orjson.loads(line)
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError:
+            yield f"the file has a line that is none: {line!r}"
+            return
         found.setdefault(row["data"]["alert_id"], []).append(row["id"])
     if found != expected_ids(world):
         yield f"the file has {found}, expected {expected_ids(world)}"

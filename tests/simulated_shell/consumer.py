@@ -124,7 +124,7 @@ class SimulatedConsumer(ChunkConsumer):
         if self._mine:
             await self.seek_to_committed()
         else:
-            await self._shell.resume({})
+            await self._shell.resume((), _no_bounds)
 
     async def _beat(self) -> None:
         while True:
@@ -173,3 +173,7 @@ class SimulatedConsumer(ChunkConsumer):
         for tp, offset in partitions.items():
             if tp in self._mine:
                 self._fetch_at[tp] = self._read_offset[tp] = offset
+
+
+async def _no_bounds() -> Mapping[TP, tuple[int, int]]:
+    return {}

@@ -27,6 +27,7 @@ from saphan_schemas.values import to_wire
 
 CODEC = Codec()
 MESSAGE_BYTES_MAX = 4_000
+NONSENSE = b"nonsense"
 _BANGKOK = timezone(timedelta(hours=7))
 _FIRST = datetime(2026, 1, 1, tzinfo=_BANGKOK)
 _ACCOUNTS = ("7100000011", "7100000022")
@@ -150,7 +151,7 @@ def _bad(draw: random.Random) -> list[Said]:
     value = encoded(EMPLOYMENTS, good)
     wrong = encoded(EMPLOYMENTS, {**good, "end_date": "2020-01-01"})
     kinds = [
-        Said(EMPLOYMENTS, b"E-50", b"nonsense", None),
+        Said(EMPLOYMENTS, b"E-50", NONSENSE, None),
         Said(INSURED_PERSONS, None, None, None),
         Said(EMPLOYMENTS, None, value, None),
         Said(EMPLOYMENTS, b"E-51", value, None),
@@ -159,8 +160,8 @@ def _bad(draw: random.Random) -> list[Said]:
         Said(HEARTBEATS, b"nobody's", b"\x00nonsense", None),
         Said(EMPLOYMENTS, b"E-50", value, None, breaks=True),
         Said(EMPLOYMENTS, b"E-50", value, None, breaks=True),
-        Said(WORKER_RECORDS, b"1", b"nonsense", None),
-        Said(WORKER_RECORDS, b"2", b"nonsense", None, breaks=True),
+        Said(WORKER_RECORDS, b"1", NONSENSE, None),
+        Said(WORKER_RECORDS, b"2", NONSENSE, None, breaks=True),
     ]
     return draw.sample(kinds, draw.choice((0, 1, 2, 4, 6)))
 
@@ -180,7 +181,7 @@ def small_history() -> list[Said]:
     return [
         said(EMPLOYMENTS, job(1)),
         said(EMPLOYMENTS, job(2)),
-        Said(EMPLOYMENTS, b"E-1", b"nonsense", None),
+        Said(EMPLOYMENTS, b"E-1", NONSENSE, None),
         said(PAIRS, pair()),
         until,
         said(INSURED_PERSONS, insured(1)),

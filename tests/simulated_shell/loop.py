@@ -10,12 +10,15 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
+from contextlib import suppress
 from contextvars import Context, ContextVar
 from functools import partial
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
 
 STEPS_MAX = 400_000
+#: A coroutine that cleans up may wait a few times more before it ends.
+_CLOSES_MAX = 8
 
 Result = TypeVar("Result")
 Job = tuple[Callable[[], Any], asyncio.Future[Any]]
@@ -281,7 +284,9 @@ def _answer(future: asyncio.Future[Any], result: Any, error: BaseException | Non
 
 def _forget(task: asyncio.Task[Any]) -> None:
     """Take a task's memory back; what it would still do while it is closed finds its process dead."""
-    try:
-        cast("Coroutine[Any, Any, Any]", task.get_coro()).close()
-    except (RuntimeError, Exception):  # noqa: BLE001 - nobody is there to hear it
-        return
+    coroutine = cast("Coroutine[Any, Any, Any]", task.get_coro())
+    for _ in range(_CLOSES_MAX):
+        # It may wait for something in a ``finally``, or find that it is dead.
+        with suppress(Exception):
+            coroutine.close()
+            return

@@ -32,7 +32,13 @@ _OUTAGES = ("link away", "state away", "broker away", "deaf")
 #: What operators, machines and networks do.
 HARMS = (*_ENDS, *_REBALANCES, *_OUTAGES)
 #: What befalls one world; some have more of one thing than any mixture would bring.
-_MIXTURES = (HARMS, (*_ENDS, *_ENDS, *_OUTAGES), (*_ENDS, *_REBALANCES), _REBALANCES)
+_MIXTURES = (
+    HARMS,
+    (*_ENDS, *_ENDS, *_OUTAGES),
+    (*_ENDS, *_REBALANCES),
+    (*_REBALANCES, *_REBALANCES, "state away", "broker away"),
+    _REBALANCES,
+)
 
 
 class Outcome(NamedTuple):

@@ -273,7 +273,7 @@ class _Breaking:
     def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
         places = {(chunk.topic, chunk.partition, record.offset) for record in chunk.records}
         if poison is None and places & self._world.breaking:
-            self._store.breaks_after = self._world.draw.randrange(12)
+            self._store.breaks_after = self._world.draw.randrange(25)
         try:
             return self._commit(chunk, sent, poison)
         finally:

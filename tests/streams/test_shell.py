@@ -14,7 +14,7 @@ from saphan_schemas.topics import WORKER_RECORDS
 from saphan_streams import shell as shell_module
 from saphan_streams.relay import Relay
 from saphan_streams.shell import Committed, PositionLost, Resumed, Shell
-from saphan_streams.transport import Chunk
+from saphan_streams.transport import Bounds, Chunk
 
 TOPIC = "a-topic"
 
@@ -90,6 +90,15 @@ def chunk(*values: str) -> Chunk:
     return Chunk(TOPIC, 0, [LogRecord(offset, value) for offset, value in enumerate(values)])
 
 
+def log_of(first: int, end: int) -> Bounds:
+    """A log that holds these offsets."""
+
+    async def bounds() -> Mapping[TP, tuple[int, int]]:
+        return {TP(TOPIC, 0): (first, end)}
+
+    return bounds
+
+
 def run(processor: Processor, work: Callable[[Shell], Coroutine[Any, Any, None]]) -> Producer:
     """Do the work with a shell around the processor, wait until everything is sent, stop."""
     producer = Producer()
@@ -131,7 +140,7 @@ def test_an_assignment_waits_while_the_database_is_away() -> None:
     found: dict[TP, int] = {}
 
     async def resume(shell: Shell) -> None:
-        found.update(await shell.resume({TP(TOPIC, 0): (0, 10)}))
+        found.update(await shell.resume([TP(TOPIC, 0)], log_of(0, 10)))
 
     run(processor, resume)
     assert found == {TP(TOPIC, 0): 0}
@@ -200,8 +209,8 @@ def test_what_a_predecessor_left_unsent_goes_out_first_and_once() -> None:
     }
 
     async def work(shell: Shell) -> None:
-        await shell.resume({TP(TOPIC, 0): (0, 10)})
-        await shell.resume({TP(TOPIC, 0): (0, 10)})
+        await shell.resume([TP(TOPIC, 0)], log_of(0, 10))
+        await shell.resume([TP(TOPIC, 0)], log_of(0, 10))
         await shell.handle(chunk("third"))
 
     assert run(processor, work).sent == [b"first", b"second", b"third"]
@@ -275,7 +284,7 @@ def test_a_partition_is_read_on_where_the_database_says(next_offset: int, first:
     found: dict[TP, int] = {}
 
     async def resume(shell: Shell) -> None:
-        found.update(await shell.resume({TP(TOPIC, 0): (first, end)}))
+        found.update(await shell.resume([TP(TOPIC, 0)], log_of(first, end)))
 
     run(processor, resume)
     assert found == {TP(TOPIC, 0): expected}
@@ -288,6 +297,27 @@ def test_a_log_that_lost_messages_is_not_read_on_in_silence(next_offset: int, fi
 
     async def resume(shell: Shell) -> None:
         with pytest.raises(PositionLost, match=rf"read up to {next_offset}, the log holds {first} to {end}.*rebuild"):
-            await shell.resume({TP(TOPIC, 0): (first, end)})
+            await shell.resume([TP(TOPIC, 0)], log_of(first, end))
 
     run(processor, resume)
+
+
+def test_a_former_owner_that_read_on_until_the_claim_is_not_taken_for_a_log_that_lost_messages() -> None:
+    """The end of the log was looked at before the claim; what the former owner read in between seemed to be missing."""
+    log = [5]
+
+    def read_on(_: Chunk, __: str | None) -> None:
+        log[0] = 6
+        processor.claims = [Claim(TOPIC, 0, 6, 2)]
+
+    processor = Processor(read_on)
+    found: dict[TP, int] = {}
+
+    async def resume(shell: Shell) -> None:
+        async def bounds() -> Mapping[TP, tuple[int, int]]:
+            return {TP(TOPIC, 0): (0, log[0])}
+
+        found.update(await shell.resume([TP(TOPIC, 0)], bounds))
+
+    run(processor, resume)
+    assert found == {TP(TOPIC, 0): 6}

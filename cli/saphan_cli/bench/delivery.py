@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import faust
@@ -150,7 +151,8 @@ def _stock_app(settings: Settings, shell: Shell, tally: Tally, collected_max: in
     topic = app.topic(*_NAMES, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
     async def work(stream: Any) -> None:
-        await shell.resume(await _bounds(settings))
+        bounds = await _bounds(settings)
+        await shell.resume(bounds, partial(_bounds, settings))
         waiting: dict[tuple[str, int], list[_Record]] = {}
         count = 0
         async for event in stream.events():
