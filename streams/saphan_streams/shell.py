@@ -147,8 +147,12 @@ class Shell:
         except BaseException:
             self._relay.put_back(sent)
             raise
+        if committed is None:
+            # Not ours any more: nothing was written, and so nothing was deleted.
+            self._relay.put_back(sent)
+            return
         self._relay.forget(sent)
-        if committed is not None and committed.outbox_no is not None:
+        if committed.outbox_no is not None:
             await self._relay.submit(committed.outbox_no, committed.messages)
 
     async def _isolate(self, chunk: Chunk, error: Exception) -> None:

@@ -49,6 +49,7 @@ class Processor:
         self.claims = [Claim(TOPIC, 0, 0, 1)]
         self.resets = 0
         self.released = False
+        self.is_ours = True
 
     def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:  # noqa: ARG002
         self.trouble(Chunk(TOPIC, 0, []), None)
@@ -56,6 +57,8 @@ class Processor:
 
     def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
         self.trouble(chunk, poison)
+        if not self.is_ours:
+            return None
         for number in sent:
             self.outbox.pop(number, None)
         values = [record.value for record in chunk.records]
@@ -261,6 +264,22 @@ def test_rows_that_could_not_be_deleted_between_chunks_are_deleted_with_the_next
 
     run(processor, work)
     assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"b"]]
+
+
+def test_rows_that_were_sent_are_deleted_later_when_the_next_chunk_is_not_ours() -> None:
+    """They were forgotten, and stayed in the outbox until the partition had another owner."""
+    processor = Processor()
+
+    async def work(shell: Shell) -> None:
+        await shell.handle(chunk("a"))
+        await shell._relay.drain()
+        processor.is_ours = False
+        await shell.handle(chunk("b"))
+        processor.is_ours = True
+        await shell.handle(chunk("c"))
+
+    run(processor, work)
+    assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"c"]]
 
 
 def test_a_chunk_that_comes_after_the_stop_is_left_for_the_next_start() -> None:
