@@ -7,7 +7,9 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from log_record import LogRecord
 
 from saphan_infra.producer import partition_of
 from saphan_projections.database import Database
@@ -31,17 +33,8 @@ KEY = b"a key for tests only"
 
 FEED_TOPICS = (*RECORD_FEEDS, HEARTBEATS)
 
-
-class LogRecord(NamedTuple):
-    """A message in the log, with the attributes of aiokafka's that the platform reads."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    serialized_value_size: int
+#: A feed and a record of it in plain JSON.
+Event = tuple[str, dict[str, Any]]
 
 
 @dataclasses.dataclass
@@ -274,3 +267,14 @@ def tell_small_story(platform: InProcessPlatform) -> None:
     platform.publish(INSURED_PERSONS, insured(1), insured(3, account="7100000099"), insured(5))
     platform.publish(CONTRIBUTIONS, contribution(1), contribution(1, "2026-02"), contribution(9))
     platform.heartbeat(INSURED_PERSONS, "2026-03-01T00:00:00Z")
+
+
+def versioned(history: Sequence[Event]) -> list[Event]:
+    """The history with versions that rise with each change of a record."""
+    versions: dict[tuple[str, str], int] = {}
+    found = []
+    for feed, record in history:
+        key = feed, str(record["record_id"])
+        versions[key] = versions.get(key, 0) + 1
+        found.append((feed, {**record, "version": versions[key]}))
+    return found

@@ -17,6 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from log_record import LogRecord
+
 from saphan_infra import kafka_admin
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.owned_process import OwnedProcess, tail, wait_until
@@ -51,18 +53,6 @@ class Event(NamedTuple):
 
     topic: str
     message: Message
-
-
-class LogRecord(NamedTuple):
-    """A message as the platform reads it."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    serialized_value_size: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,6 +23,7 @@ from in_process import (
     NON_THAI_IDS,
     PAIRS,
     WORK_PERMITS,
+    Event,
     InProcessPlatform,
     contribution,
     insured,
@@ -31,6 +32,7 @@ from in_process import (
     pair,
     permit,
     person_number,
+    versioned,
 )
 from oracle.arrivals import arrive, migrated, platform_in
 
@@ -43,7 +45,6 @@ from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX
 from saphan_streams.replay import Replay
 from saphan_streams.transport import Chunk
 
-Event = tuple[str, dict[str, Any]]
 Platforms = Callable[[], AbstractContextManager[InProcessPlatform]]
 
 PEOPLE = 9
@@ -90,17 +91,6 @@ def _event(kind: int, number: int, other: int, turn: int) -> Event:
 
 _people = st.integers(1, PEOPLE)
 _one = st.builds(_event, st.integers(0, 14), _people, _people, st.integers(0, 5))
-
-
-def versioned(history: Sequence[Event]) -> list[Event]:
-    """The history with versions that rise with each change of a record."""
-    versions: dict[tuple[str, str], int] = {}
-    found = []
-    for feed, record in history:
-        key = feed, str(record["record_id"])
-        versions[key] = versions.get(key, 0) + 1
-        found.append((feed, {**record, "version": versions[key]}))
-    return found
 
 
 #: Of any length alike, as short ones make and undo little. At first the office's number may be on nearly eight

@@ -17,8 +17,8 @@ from in_process import (
     NON_THAI_IDS,
     PAIRS,
     WORK_PERMITS,
+    Event,
     InProcessPlatform,
-    LogRecord,
     contribution,
     insured,
     job,
@@ -27,7 +27,9 @@ from in_process import (
     pair,
     permit,
     person_number,
+    versioned,
 )
+from log_record import LogRecord
 
 from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.law import default_law
@@ -36,7 +38,6 @@ from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_RECORDS
 from saphan_streams.transport import Chunk
 
 PARTITIONS = TOPICS[WORKER_RECORDS].partitions
-Event = tuple[str, dict[str, Any]]
 
 FIXTURES_STAY = (HealthCheck.function_scoped_fixture,)
 
@@ -79,17 +80,6 @@ changes = st.lists(
     min_size=4,
     max_size=40,
 )
-
-
-def versioned(history: Sequence[Event]) -> list[Event]:
-    """The history with versions that rise with each change of a record."""
-    versions: dict[tuple[str, str], int] = {}
-    found = []
-    for feed, record in history:
-        key = feed, str(record["record_id"])
-        versions[key] = versions.get(key, 0) + 1
-        found.append((feed, {**record, "version": versions[key]}))
-    return found
 
 
 def run_link(platform: InProcessPlatform, history: Sequence[Event], chunk_records_max: int = 5) -> None:

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from faust.types import TP
+from log_record import LogRecord
 from simulated_shell.faults import Faults
 from simulated_shell.loop import Process, SimulatedLoop
 
@@ -13,19 +14,6 @@ from saphan_schemas.topics import TOPICS
 
 SESSION_SECONDS = 10.0
 ACKNOWLEDGE_SECONDS = 20.0
-
-
-class LogRecord(NamedTuple):
-    """A message in the log, with the attributes of aiokafka's that the platform reads."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    serialized_value_size: int
-    timestamp_type: int = 1
 
 
 class SimulatedBroker:

@@ -11,7 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from faust.types import TP
-from simulated_shell.broker import Group, LogRecord, SimulatedBroker
+from log_record import LogRecord
+from simulated_shell.broker import Group, SimulatedBroker
 from simulated_shell.loop import OWNER
 
 from saphan_streams.shell import Shell

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_process import EMPLOYMENTS, LogRecord, job, permit
+from in_process import EMPLOYMENTS, job, permit
+from log_record import LogRecord
 
 from saphan_projections.link_records import LinkMessage
 from saphan_schemas.codec import Codec

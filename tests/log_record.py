@@ -1,0 +1,16 @@
+"""What a message in the log looks like to the platform, for tests that have no broker."""
+
+from typing import NamedTuple
+
+
+class LogRecord(NamedTuple):
+    """A message in the log, with the attributes of aiokafka's that the platform reads."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    serialized_value_size: int
+    timestamp_type: int = 1
