@@ -146,7 +146,10 @@ class Book:
         finals: dict[int, Record] = {}
         pending: dict[int, tuple[int, Record]] = {}
         for changed_ms, place, slot, fields in sorted(self._changes, key=_by_moment):
-            record = latest[slot] = _next_version(latest.get(slot), changed_ms, fields)
+            before = latest.get(slot)
+            if before is not None and before["deleted"]:
+                continue  # Nobody corrects what was taken out.
+            record = latest[slot] = _next_version(before, changed_ms, fields)
             if changed_ms < self._start_ms:
                 pending[slot] = (changed_ms, record)
                 self._repaired(place, slot)

@@ -80,10 +80,10 @@ class EmploymentDepartment:
         random = book.random
         if len(permits) < PERMITS_MAX:
             permits.append((valid_from, permit_number(life.number, len(permits))))
-        passport = life.passport_on(day)
+        passport, identity = life.passport_on(day), life.identity_on(day)
         shows_previous = passport is not None and passport.previous and random() < self._previous_share
         numbers = {
-            "non_thai_id": life.person_number if random() < 0.85 else None,
+            "non_thai_id": identity.person_number if random() < 0.85 else None,
             "passport_number": passport.number if passport else None,
             "previous_passport_number": passport.previous if passport and shows_previous else None,
         }
@@ -123,6 +123,8 @@ class EmploymentDepartment:
         fields = self._hire(life, job, random)
         at_ms = office_time_ms(noticed, random())
         slot = book.open(EMPLOYMENTS, at_ms, self._numbers(life, book, permits, job.start_day), fields)
+        if life.identity_on(job.start_day).is_apart:
+            book.mark(slot, NEW_IDENTITY)
         luck = random()
         if luck < self._correction_share:
             self._correct(book, slot, at_ms, job.start_day)
@@ -152,7 +154,7 @@ class EmploymentDepartment:
         passport = life.passport_on(day)
         numbers = {
             "permit_number": permit if random() < self._gives_permit else None,
-            "non_thai_id": life.person_number if random() < self._gives_number else None,
+            "non_thai_id": life.identity_on(day).person_number if random() < self._gives_number else None,
             "passport_number": passport.number if passport and random() < self._gives_passport else None,
         }
         if not any(numbers.values()):

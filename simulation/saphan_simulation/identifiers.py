@@ -16,6 +16,7 @@ WORKERS_MAX = 7_000_000
 RECORDS_MAX = 128
 PASSPORTS_MAX = 16
 PERMITS_MAX = 4
+IDENTITIES_MAX = 4
 
 PLACEHOLDER_PERSON_NUMBER = "0000000000000"
 PLACEHOLDER_PASSPORT = "-"
@@ -35,15 +36,15 @@ def _body(number: int) -> str:
     return f"{number * _STRIDE % _BODY_PRIME * _BODY_MODULUS:010d}"
 
 
-def person_number(worker: int, *, other_series: bool) -> str:
+def person_number(worker: int, identity: int, *, other_series: bool) -> str:
     """13 digits of the series 00, or of series 6 with a Kanchanaburi-like office."""
-    twelve = ("67" if other_series else "00") + _body(worker)
+    twelve = ("67" if other_series else "00") + _body(worker * IDENTITIES_MAX + identity)
     return twelve + check_digit(twelve)
 
 
-def assigned_insured_number(worker: int) -> str:
+def assigned_insured_number(worker: int, identity: int) -> str:
     """13 digits that the SSO assigns to whom has no personal number (its real form is not confirmed)."""
-    twelve = "87" + _body(worker)
+    twelve = "87" + _body(worker * IDENTITIES_MAX + identity)
     return twelve + check_digit(twelve)
 
 

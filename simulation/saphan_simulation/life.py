@@ -7,7 +7,7 @@ from saphan_simulation.agencies import Window
 from saphan_simulation.dates import month_first_day, month_of
 from saphan_simulation.draws import SLOTS, YEAR_DAYS, mix_table, quantile_table, waiting_table
 from saphan_simulation.employers import Employers
-from saphan_simulation.identifiers import PASSPORTS_MAX, passport_number, person_number
+from saphan_simulation.identifiers import IDENTITIES_MAX, PASSPORTS_MAX, passport_number, person_number
 from saphan_simulation.names import Name, Names
 from saphan_simulation.parameters import Parameters
 
@@ -51,12 +51,27 @@ class Passport:
         self.previous = previous
 
 
+class Identity:
+    """As whom the registries know a worker from a day on; ``is_apart``: by nothing that the one before had."""
+
+    __slots__ = ("from_day", "is_apart", "ordinal", "person_number")
+
+    def __init__(self, from_day: int, ordinal: int, person_number: str | None, *, is_apart: bool = False) -> None:
+        self.from_day = from_day
+        self.ordinal = ordinal
+        self.person_number = person_number
+        self.is_apart = is_apart
+
+
 class Life:
-    """A worker. ``stays`` are (entry, exit or None) in the province, ``names`` (from day, name), both rising."""
+    """A worker. ``stays`` are (entry, exit or None) in the province, ``names`` (from day, name), both rising.
+
+    ``illnesses`` are (first, last day), apart from each other.
+    """
 
     __slots__ = (
-        "arrival_day", "birth_day", "jobs", "names", "nationality", "number", "passports", "person_number", "sex",
-        "stays", "track",
+        "arrival_day", "birth_day", "identities", "illnesses", "jobs", "names", "nationality", "number", "passports",
+        "sex", "stays", "track",
     )  # fmt: skip
 
     track: str
@@ -64,13 +79,14 @@ class Life:
     sex: str
     birth_day: int
     arrival_day: int
-    person_number: str | None
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.jobs: list[Job] = []
         self.stays: list[tuple[int, int | None]] = []
+        self.illnesses: list[tuple[int, int]] = []
         self.passports: list[Passport] = []
+        self.identities: list[Identity] = []
         self.names: list[tuple[int, Name]] = []
 
     def name_on(self, day: int) -> Name:
@@ -83,6 +99,13 @@ class Life:
         if len(passports) < 2:
             return passports[0] if passports else None
         return next((passport for passport in reversed(passports) if passport.from_day <= day), passports[0])
+
+    def identity_on(self, day: int) -> Identity:
+        """As whom the registries know the worker on a day; before the first, the first."""
+        identities = self.identities
+        if len(identities) < 2:
+            return identities[0]
+        return next((identity for identity in reversed(identities) if identity.from_day <= day), identities[0])
 
     def is_present(self, day: int) -> bool:
         """Whether the worker is in the province on a day."""
@@ -102,6 +125,8 @@ class Lives:
         self._ages = quantile_table(parameters["people.age_years_quantiles"])
         self._departures = waiting_table(parameters["people.departures_per_year"])
         self._renewals = waiting_table(parameters["identifiers.passport_renewals_per_year"])
+        self._illnesses = waiting_table(parameters["people.illnesses_per_year"])
+        self._illness_days = quantile_table(parameters["people.illness_days_quantiles"])
         self._tenures = {name: waiting_table(rate) for name, rate in parameters["jobs.changes_per_year"].items()}
         self._gaps = quantile_table(parameters["jobs.gap_days_quantiles"])
         self._after_season = quantile_table(parameters["jobs.after_season_days_quantiles"])
@@ -118,7 +143,8 @@ class Lives:
             for name in (
                 "people.male_share", "people.birth_day_unknown_share", "people.stock_share", "people.stock_years_max",
                 "people.return_share", "people.return_new_passport_share", "people.return_previous_known_share",
-                "people.return_new_name_share", "identifiers.other_series_share",
+                "people.return_new_name_share", "people.return_new_person_number_share",
+                "identifiers.other_series_share",
                 "identifiers.passport_renewal_new_name_share", "jobs.same_sector_share", "jobs.second_job_share",
                 "jobs.seasonal_share", "jobs.full_year_share",
             )
@@ -138,14 +164,16 @@ class Lives:
         if random() < p["people.birth_day_unknown_share"]:
             life.birth_day = month_first_day(month_of(life.birth_day) // 12 * 12)
         life.names.append((0, self._names.choose(life.nationality, life.sex, random)))
-        life.person_number = None
+        own_number = None
         has_passport = random() < self._passport_share[track]
         if random() < self._person_number_share[track] or not has_passport:
             other = random() < p["identifiers.other_series_share"]
-            life.person_number = person_number(number, other_series=other)
+            own_number = person_number(number, 0, other_series=other)
+        life.identities.append(Identity(life.arrival_day, 0, own_number))
         if has_passport:
             life.passports.append(Passport(life.arrival_day, passport_number(number, 0), None))
         self._stay(life, random)
+        self._fall_ill(life, random)
         self._work(life, random)
         return life
 
@@ -194,8 +222,31 @@ class Lives:
             known = random() < p["people.return_previous_known_share"]
             previous = life.passports[-1].number if known else None
             life.passports.append(Passport(entry, passport_number(life.number, len(life.passports)), previous))
+            if not known:
+                self._begin_anew(life, entry, random)
         if random() < p["people.return_new_name_share"]:
             life.names.append((entry, self._names.choose(life.nationality, life.sex, random)))
+
+    def _begin_anew(self, life: Life, entry: int, random: Callable[[], float]) -> None:
+        """Who comes back with papers that name no earlier ones is known by an old 13-digit number or not at all."""
+        before = life.identities[-1]
+        number = before.person_number
+        if len(life.identities) == IDENTITIES_MAX:
+            return
+        registered_anew = number is not None and random() < self._p["people.return_new_person_number_share"]
+        if registered_anew:
+            number = person_number(life.number, before.ordinal + 1, other_series=False)
+        is_apart = registered_anew or number is None
+        life.identities.append(Identity(entry, before.ordinal + 1, number, is_apart=is_apart))
+
+    def _fall_ill(self, life: Life, random: Callable[[], float]) -> None:
+        window = self._window
+        day = window.start_day + self._illnesses[int(random() * SLOTS)]
+        while day < window.end_day:
+            last = day + self._illness_days[int(random() * SLOTS)] - 1
+            if life.is_present(day):
+                life.illnesses.append((day, last))
+            day = last + self._illnesses[int(random() * SLOTS)]
 
     def _work(self, life: Life, random: Callable[[], float]) -> None:
         window = self._window

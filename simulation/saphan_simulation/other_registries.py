@@ -6,7 +6,7 @@ from saphan_simulation.book import NEW_IDENTITY, Book, Record, clerk_date
 from saphan_simulation.dates import months_later, office_time_ms
 from saphan_simulation.draws import SLOTS, mix_table, quantile_table, waiting_table
 from saphan_simulation.identifiers import record_id
-from saphan_simulation.life import Life, Passport
+from saphan_simulation.life import Identity, Life, Passport
 from saphan_simulation.names import Names, thai
 from saphan_simulation.parameters import Parameters
 
@@ -102,16 +102,21 @@ class CivilRegistration:
         self._birth_wrong_share: float = parameters["faults.birth_date_wrong_share"]
 
     def keep(self, life: Life, book: Book) -> None:
-        """Write the record of a worker who has a number."""
-        if life.person_number is None:
-            return
+        """Write a record for each number that the worker has or had."""
+        known: set[str] = set()
+        for identity in life.identities:
+            if identity.person_number is not None and identity.person_number not in known:
+                known.add(identity.person_number)
+                self._number(life, book, identity)
+
+    def _number(self, life: Life, book: Book, identity: Identity) -> None:
         random = book.random
         window = self._window
-        day = life.arrival_day + self._card_days[int(random() * SLOTS)]
-        passport = life.passport_on(day)
-        name = life.name_on(day)
+        day = identity.from_day + self._card_days[int(random() * SLOTS)]
+        passport = life.passport_on(identity.from_day)
+        name = life.name_on(identity.from_day)
         numbers = {
-            "non_thai_id": life.person_number,
+            "non_thai_id": identity.person_number,
             "passport_number": passport.number if passport and random() < 0.7 else None,
         }
         fields: Record = {
@@ -128,7 +133,11 @@ class CivilRegistration:
             district = self._districts[int(random() * SLOTS)]
             book.change(slot, office_time_ms(changed, random()), address_district=district)
             changed += self._changes[int(random() * SLOTS)]
+        if identity.is_apart:
+            book.mark(slot, NEW_IDENTITY)
         for since, renamed in life.names[1:]:
+            if since <= identity.from_day or life.identity_on(since).person_number != identity.person_number:
+                continue
             day = since + 30 + int(random() * 60)
             spelt = self._names.spell(renamed, random)
             book.change(slot, office_time_ms(day, random()), full_name=spelt, full_name_th=thai(renamed))
@@ -143,22 +152,31 @@ class PublicHealth:
         self._covered_share: tuple[float, float] = (shares["not_insured"], shares["insured"])
         self._months = mix_table(parameters["moph.cover_months_mix"])
         self._renewed_share: float = parameters["moph.renewed_share"]
+        self._bought_when_ill_share: float = parameters["moph.bought_when_ill_share"]
         self._birth_wrong_share: float = parameters["faults.birth_date_wrong_share"]
 
     def keep(self, life: Life, book: Book, *, is_insured: bool) -> None:
-        """Write the cover that the worker buys, if any, and its renewals."""
+        """Write the cover that the worker buys, if any, soon after arriving or when ill, and its renewals."""
         random = book.random
-        if random() >= self._covered_share[is_insured]:
-            return
         window = self._window
         months = int(self._months[int(random() * SLOTS)])
-        first = life.arrival_day + int(random() * 30)
-        if first < window.start_day:
-            first = max(first, window.start_day - 1 - int(random() * months * 30))
-        passport = life.passport_on(first)
-        shows_number = life.person_number is not None and random() < 0.85
+        if random() < self._covered_share[is_insured]:
+            first = life.arrival_day + int(random() * 30)
+            if first < window.start_day:
+                first = max(first, window.start_day - 1 - int(random() * months * 30))
+        elif life.illnesses and not is_insured and random() < self._bought_when_ill_share:
+            first = life.illnesses[0][0] + int(random() * 3)
+        else:
+            return
+        self._cover(life, book, first, months)
+
+    def _cover(self, life: Life, book: Book, first: int, months: int) -> None:
+        random = book.random
+        window = self._window
+        passport, identity = life.passport_on(first), life.identity_on(first)
+        shows_number = identity.person_number is not None and random() < 0.85
         numbers = {
-            "non_thai_id": life.person_number if shows_number else None,
+            "non_thai_id": identity.person_number if shows_number else None,
             "passport_number": passport.number if passport and (not shows_number or random() < 0.4) else None,
         }
         until = months_later(first, months) - 1

@@ -1,8 +1,10 @@
 """What the SSO writes down about a worker: who was registered by whom, when, and which months were paid."""
 
+from collections.abc import Sequence
+
 from saphan_schemas.topics import CONTRIBUTIONS, DAY_MS, INSURED_PERSONS
 from saphan_simulation.agencies import Window
-from saphan_simulation.book import SSO_NUMBER_ONLY, Book, Record, clerk_date
+from saphan_simulation.book import NEW_IDENTITY, SSO_NUMBER_ONLY, Book, Record, clerk_date
 from saphan_simulation.dates import month_first_day, month_of, month_text, office_time_ms
 from saphan_simulation.draws import SLOTS, quantile_table
 from saphan_simulation.employers import Employers
@@ -13,9 +15,12 @@ from saphan_simulation.parameters import Parameters
 
 
 class Insured:
-    """One insurance as filed, for its contributions. ``last_day`` is None while it lasts."""
+    """One insurance as filed, for its contributions. ``last_day`` is None while it lasts.
 
-    __slots__ = ("account", "branch", "first_day", "last_day", "number", "wage_satang")
+    ``papers_day`` is the day whose papers the employer shows, the last one at work when it files later.
+    """
+
+    __slots__ = ("account", "branch", "first_day", "last_day", "number", "papers_day", "wage_satang")
 
     def __init__(self, number: str, account: str, branch: str, first_day: int, wage_satang: int) -> None:
         self.number = number
@@ -23,6 +28,7 @@ class Insured:
         self.branch = branch
         self.first_day = first_day
         self.last_day: int | None = None
+        self.papers_day = first_day
         self.wage_satang = wage_satang
 
 
@@ -53,16 +59,13 @@ class SocialSecurity:
         """Write the worker's insurances and contributions; returns whether any insurance was ever filed."""
         random = book.random
         number_only = random() < self._p["sso.number_only_share"]
-        number = life.person_number
-        if number is None or number_only:
-            number = assigned_insured_number(life.number)
         any_filed = False
         for job in life.jobs:
-            any_filed |= self._file(life, book, job, number, number_only=number_only)
-        self._volunteer(life, book, number)
+            any_filed |= self._file(life, book, job, number_only=number_only)
+        self._volunteer(life, book, number_only=number_only)
         return any_filed
 
-    def _file(self, life: Life, book: Book, job: Job, number: str, *, number_only: bool) -> bool:
+    def _file(self, life: Life, book: Book, job: Job, *, number_only: bool) -> bool:
         random = book.random
         employer = self._registering(job, random(), random())
         filed_day = job.start_day + self._filing_days[int(random() * SLOTS)]
@@ -72,17 +75,18 @@ class SocialSecurity:
             return False
         backdated = random() < self._p["sso.start_backdated_share"]
         insured = Insured(
-            number,
+            _insured_number(life, job.start_day, number_only=number_only),
             self._employers.account(employer),
             self._employers.branch_of(employer, life.number),
             job.start_day if backdated or (job.end_day is not None and filed_day > job.end_day) else filed_day,
             job.wage_satang,
         )
+        insured.papers_day = filed_day if job.end_day is None else min(filed_day, job.end_day)
         at_ms = office_time_ms(filed_day, random())
-        slot = self._register(life, book, insured, at_ms, filed_day, number_only=number_only)
+        slot = self._register(life, book, insured, at_ms, number_only=number_only)
         self._err(life, book, insured, slot, at_ms, filed_day, number_only=number_only)
         self._finish(book, job, insured, slot, filed_day)
-        self._contributions.keep(book, insured, filed_day)
+        self._contributions.keep(book, insured, filed_day, life.illnesses)
         return True
 
     def _registering(self, job: Job, u_files: float, u_other: float) -> int | None:
@@ -94,12 +98,13 @@ class SocialSecurity:
             return self._employers.choose_registered(job.sector, u_other / other_share)
         return job.employer if files else None
 
-    def _register(self, life: Life, book: Book, insured: Insured, at_ms: int, day: int, *, number_only: bool) -> int:
+    def _register(self, life: Life, book: Book, insured: Insured, at_ms: int, *, number_only: bool) -> int:
         random = book.random
-        passport = life.passport_on(day)
-        shows_passport = passport is not None and random() < self._gives_passport[life.person_number is not None]
+        day = insured.papers_day
+        passport, identity = life.passport_on(day), life.identity_on(day)
+        shows_passport = passport is not None and random() < self._gives_passport[identity.person_number is not None]
         numbers: dict[str, str | None] = {
-            "non_thai_id": life.person_number if random() < self._gives_number and not number_only else None,
+            "non_thai_id": identity.person_number if random() < self._gives_number and not number_only else None,
             "passport_number": passport.number if passport and shows_passport and not number_only else None,
         }
         fields: Record = {
@@ -117,6 +122,8 @@ class SocialSecurity:
         slot = book.open(INSURED_PERSONS, at_ms, numbers, fields)
         if not any(numbers.values()):
             book.mark(slot, SSO_NUMBER_ONLY)
+        elif identity.is_apart:
+            book.mark(slot, NEW_IDENTITY)
         return slot
 
     def _err(
@@ -132,10 +139,10 @@ class SocialSecurity:
             book.change(slot, at_ms + later_ms, start_date=insured.first_day)
         elif luck < twice:
             again = day + int(random() * 15)
-            self._register(life, book, insured, office_time_ms(again, random()), again, number_only=number_only)
+            self._register(life, book, insured, office_time_ms(again, random()), number_only=number_only)
         elif luck < twice + self._p["faults.deleted_share"]:
             again = day + int(random() * 15)
-            wrong = self._register(life, book, insured, office_time_ms(again, random()), again, number_only=number_only)
+            wrong = self._register(life, book, insured, office_time_ms(again, random()), number_only=number_only)
             book.delete(wrong, office_time_ms(again + 1 + int(random() * 30), random()))
 
     def _finish(self, book: Book, job: Job, insured: Insured, slot: int, filed_day: int) -> None:
@@ -157,18 +164,25 @@ class SocialSecurity:
             told = max(filed_day, due - int(random() * 30) + (20 if random() < 0.2 else 0), job.end_day)
             book.change(slot, office_time_ms(told, random()), end_date=insured.last_day)
 
-    def _volunteer(self, life: Life, book: Book, number: str) -> None:
+    def _volunteer(self, life: Life, book: Book, *, number_only: bool) -> None:
         random = book.random
         luck = random()
         for section, share in self._voluntary.items():
             if luck < share:
                 day = max(life.arrival_day, self._window.start_day - 200) + int(random() * 200)
-                slot = self._register(
-                    life, book, Insured(number, "", "", day, 0), office_time_ms(day, random()), day, number_only=False
-                )
+                number = _insured_number(life, day, number_only=number_only)
+                voluntary = Insured(number, "", "", day, 0)
+                slot = self._register(life, book, voluntary, office_time_ms(day, random()), number_only=False)
                 book.amend(slot, section=section, sso_account=None, sso_branch=None)
                 return
             luck -= share
+
+
+def _insured_number(life: Life, day: int, *, number_only: bool) -> str:
+    identity = life.identity_on(day)
+    if identity.person_number is None or number_only:
+        return assigned_insured_number(life.number, identity.ordinal)
+    return identity.person_number
 
 
 class Contributions:
@@ -180,13 +194,12 @@ class Contributions:
         self._lapsed_share: float = parameters["sso.contribution_lapsed_share"]
         self._late_share: float = parameters["sso.contribution_late_share"]
         self._corrected_share: float = parameters["sso.contribution_corrected_share"]
-        self._ill_share: float = parameters["people.illness_share_per_month"]
         self._percent: int = parameters["law.contribution_percent"]
         self._floor: int = parameters["law.wage_floor_satang"]
         self._ceilings: list[tuple[str, int]] = [(step[0], step[1]) for step in parameters["law.wage_ceiling_satang"]]
         self._months: dict[int, tuple[str, str, int, int]] = {}
 
-    def keep(self, book: Book, insured: Insured, filed_day: int) -> None:
+    def keep(self, book: Book, insured: Insured, filed_day: int, illnesses: Sequence[tuple[int, int]]) -> None:
         """Write one record for each month that is paid before the end of the window."""
         random = book.random
         end_day = self._window.end_day
@@ -197,10 +210,11 @@ class Contributions:
             text, suffix, due_day, ceiling = self._month(month)
             if due_day >= end_day + 20:
                 return
-            luck = random()
-            if luck < self._lapsed_share:
+            if random() < self._lapsed_share:
                 continue
-            wage = insured.wage_satang if luck < 1 - self._ill_share else insured.wage_satang // 200 * 100
+            wage = earned_satang(insured.wage_satang, month, illnesses) if illnesses else insured.wage_satang
+            if not wage:
+                continue
             paid_on = due_day - int(random() * 10) if random() >= self._late_share else due_day + int(random() * 40)
             paid_on = max(paid_on, filed_day)
             if paid_on >= end_day:
@@ -238,3 +252,11 @@ class Contributions:
 
     def _amount(self, wage_satang: int, ceiling: int) -> int:
         return max(self._floor, min(wage_satang, ceiling)) * self._percent // 100
+
+
+def earned_satang(wage_satang: int, month: int, illnesses: Sequence[tuple[int, int]]) -> int:
+    """A month's wage in whole baht without the days of illness; ``month`` counts from year 0."""
+    first, after = month_first_day(month), month_first_day(month + 1)
+    ill_days = sum(max(0, min(last + 1, after) - max(since, first)) for since, last in illnesses)
+    days = after - first
+    return wage_satang * (days - ill_days) // days // 100 * 100 if ill_days else wage_satang

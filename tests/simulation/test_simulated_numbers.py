@@ -25,9 +25,9 @@ DOCUMENTS = st.integers(0, identifiers.PASSPORTS_MAX - 1)
 
 def numbers(worker: int, ordinal: int) -> list[str]:
     return [
-        identifiers.person_number(worker, other_series=False),
-        identifiers.person_number(worker, other_series=True),
-        identifiers.assigned_insured_number(worker),
+        identifiers.person_number(worker, ordinal % identifiers.IDENTITIES_MAX, other_series=False),
+        identifiers.person_number(worker, ordinal % identifiers.IDENTITIES_MAX, other_series=True),
+        identifiers.assigned_insured_number(worker, ordinal % identifiers.IDENTITIES_MAX),
         identifiers.permit_number(worker, ordinal % identifiers.PERMITS_MAX),
         identifiers.passport_number(worker, ordinal),
     ]
@@ -65,7 +65,8 @@ def test_numbers_are_distinct_and_of_their_form() -> None:
 
 @given(WORKERS)
 def test_how_a_number_is_written_does_not_change_it(worker: int) -> None:
-    person, passport = identifiers.person_number(worker, other_series=False), identifiers.passport_number(worker, 0)
+    person = identifiers.person_number(worker, 0, other_series=False)
+    passport = identifiers.passport_number(worker, 0)
     assert normalise_person_number(identifiers.reformatted(person)) == person
     assert normalise_passport(identifiers.reformatted(passport)) == passport
 
