@@ -29,6 +29,9 @@ _PASSPORT_MODULUS = 279
 _PASSPORT_PRIME = 242_293_897
 _RECORD_PRIME = 1_000_000_007
 _STRIDE = 7_368_787
+_ACCOUNT_FACTOR = 48_271
+_ACCOUNT_PRIME = 9_999_991
+_ACCOUNT_FACTOR_INVERSE = pow(_ACCOUNT_FACTOR, -1, _ACCOUNT_PRIME)
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
@@ -95,7 +98,12 @@ def citizen_number(employer: int) -> str:
 
 def sso_account(employer: int) -> str:
     """10 digits of an employer's account at the SSO."""
-    return f"71{employer * 48_271 % 9_999_991:07d}{employer % 10}"
+    return f"71{employer * _ACCOUNT_FACTOR % _ACCOUNT_PRIME:07d}{employer % 10}"
+
+
+def employer_of_account(account: str) -> int:
+    """Whose account at the SSO this is: what :func:`sso_account` was given."""
+    return int(account[2:9]) * _ACCOUNT_FACTOR_INVERSE % _ACCOUNT_PRIME
 
 
 def _far_from_all(first: int, modulus: int, digits: int, count: int, form: Callable[[int], str]) -> tuple[str, ...]:

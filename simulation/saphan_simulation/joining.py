@@ -48,16 +48,16 @@ def generic_numbers(finals: Iterable[Final]) -> set[Identifier]:
     return {identifier for identifier, days in birth_days.items() if len(days) >= BIRTH_DATES_GENERIC_MIN}
 
 
-def components(finals: Sequence[Final], generic: set[Identifier]) -> list[int]:
-    """For each record the number of its component: equal for records that shared identifiers connect.
+def components(records: Sequence[Sequence[Identifier]], generic: set[Identifier]) -> list[int]:
+    """For each record, given by its identifiers, the number of its component: equal for those that shared ones connect.
 
     Plain relabelling: slow for many records, but a worker has few.
     """
-    labels = list(range(len(finals)))
+    labels = list(range(len(records)))
     holder: dict[Identifier, int] = {}
     members: dict[int, list[int]] = {place: [place] for place in labels}
-    for place, final in enumerate(finals):
-        for identifier in identifiers_of(final.record):
+    for place, identifiers in enumerate(records):
+        for identifier in identifiers:
             if identifier in generic:
                 continue
             other = holder.setdefault(identifier, place)

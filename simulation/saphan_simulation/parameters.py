@@ -1,5 +1,6 @@
 """Which rates the simulated province runs on, where each comes from, and what a user may change."""
 
+import json
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -70,6 +71,28 @@ def load_parameters(path: Path | None = None) -> Parameters:
         for name, entry in _own_entries(path, rows):
             rows[name] = _replaced(rows, name, entry, str(path))
     return Parameters(rows)
+
+
+def as_toml(parameters: Parameters) -> str:
+    """All parameters as a file that :func:`load_parameters` takes, sections and order as in the package's own."""
+    lines = ["# All parameters of a simulated province. Change what you want and pass this file with --params."]
+    section = ""
+    for row in parameters.rows.values():
+        if row.name.partition(".")[0] != section:
+            section = row.name.partition(".")[0]
+            lines += ["", f"# {'-' * 60} {section}"]
+        lines += [f"[{row.name}]", f"value = {_toml(row.value)}", f"unit = {_toml(row.unit)}"]
+        lines += [f"{row.basis} = {_toml(row.note)}", ""]
+    return "\n".join(lines)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_toml(str(name))} = {_toml(part)}" for name, part in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    # What is left are numbers and texts; JSON writes both as TOML does.
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _own_entries(path: Path, rows: Mapping[str, Parameter]) -> list[tuple[str, dict[str, Any]]]:

@@ -5,7 +5,8 @@ they give (``state``) and what is true (``true_state``).
 """
 
 from base64 import b32encode
-from collections.abc import Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -13,7 +14,8 @@ from saphan_schemas.topics import EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_midnight_ms
 from saphan_simulation.book import Final, Record
 from saphan_simulation.dates import iso_day, iso_time
-from saphan_simulation.joining import Identifier, components
+from saphan_simulation.joining import Identifier, components, identifiers_of
+from saphan_simulation.pairs import Pairs
 
 KIND = "enrolment_missing"
 _NEVER = 10**9
@@ -32,47 +34,71 @@ class Settled(NamedTuple):
 class Settlement:
     """The facts that all employments share.
 
-    ``paired`` says for an account and branch which employers it is; ``complete_until_ms`` what the SSO feed's newest
-    heartbeat says (None: there was none); ``as_of_ms`` is the end of the simulation.
+    ``heartbeats`` are those of the SSO feed, (sent, complete until), both rising; ``as_of_ms`` is the end of the
+    simulation.
     """
 
-    def __init__(
-        self,
-        paired: Mapping[tuple[str, str], tuple[str, ...]],
-        complete_until_ms: int | None,
-        as_of_ms: int,
-        deadline_days: int,
-    ) -> None:
-        self._paired = paired
-        self.complete_until_ms = None if complete_until_ms is None else min(complete_until_ms, as_of_ms)
-        self._as_of_ms = as_of_ms
+    def __init__(self, pairs: Pairs, heartbeats: Sequence[tuple[int, int]], as_of_ms: int, deadline_days: int) -> None:
+        self._pairs = pairs
+        self._sent_ms = [sent_ms for sent_ms, _ in heartbeats]
+        self._complete_ms = [complete_until_ms for _, complete_until_ms in heartbeats]
+        self.as_of_ms = as_of_ms
         self._deadline_days = deadline_days
 
-    def settle(self, employment: Record, insured: Sequence[Record]) -> Settled:
-        """The alert of one employment, given the worker's insurances (none of them deleted)."""
+    def complete_until_ms(self, at_ms: int) -> int | None:
+        """What the newest heartbeat says that was sent by then; None: there was none."""
+        place = bisect_right(self._sent_ms, at_ms)
+        return self._complete_ms[place - 1] if place else None
+
+    def settle(self, employment: Record, insured: Sequence[Record], at_ms: int) -> Settled:
+        """The alert of one employment at a moment, given the worker's insurances (none of them deleted)."""
+        complete_ms = self.complete_until_ms(at_ms)
         overlapping = [record for record in insured if _is_overlapping(record, employment)]
-        matching, unpaired = [], []
-        for record in overlapping:
-            employers = self._paired.get((record["sso_account"], record["sso_branch"]), ())
-            if employment["employer_id"] in employers:
-                matching.append(record)
-            elif not employers:
-                unpaired.append(record)
-        settled = self._settle(employment, matching)
+        matching, unpaired = self._roles(employment, overlapping, at_ms)
+        settled = self._settle(employment, matching, complete_ms)
         if not matching and settled.state in {"due", "overdue"}:
             if unpaired:
                 settled = settled._replace(reason="employer_unpaired")
             elif overlapping:
                 settled = settled._replace(reason="enrolled_elsewhere")
         if settled.state == "overdue" and unpaired:
-            at_best = self._settle(employment, matching + unpaired)
+            at_best = self._settle(employment, matching + unpaired, complete_ms)
             if at_best.state != "overdue":
                 before = "reopened" if matching else "due"
                 since = settled.due_day - self._deadline_days
                 return settled._replace(state=before, hold="employer_unpaired", since_day=since)
         return settled
 
-    def _settle(self, employment: Record, matching: Sequence[Record]) -> Settled:
+    def overdue_from_ms(self, employment: Record, insured: Sequence[Record], at_ms: int) -> set[int]:
+        """When heartbeats alone may make the alert overdue, if nothing else is published after ``at_ms``."""
+        overlapping = [record for record in insured if _is_overlapping(record, employment)]
+        matching, unpaired = self._roles(employment, overlapping, at_ms)
+        found = set()
+        for cover in (matching, matching + unpaired):
+            deadline_ms = bangkok_midnight_ms(self._settle(employment, cover, None).due_day + 1)
+            place = bisect_left(self._complete_ms, deadline_ms)
+            if place < len(self._sent_ms) and self._sent_ms[place] > at_ms:
+                found.add(self._sent_ms[place])
+        return found
+
+    def pair_moments_ms(self, insurance: Record) -> list[int]:
+        """When what is said about the insurance's account changes."""
+        account, branch = insurance["sso_account"], insurance["sso_branch"]
+        return [] if account is None else [step.since_ms for step in self._pairs.steps(account, branch)]
+
+    def _roles(
+        self, employment: Record, overlapping: Sequence[Record], at_ms: int
+    ) -> tuple[list[Record], list[Record]]:
+        matching, unpaired = [], []
+        for record in overlapping:
+            employer = self._pairs.employer(record["sso_account"], record["sso_branch"], at_ms)
+            if employer is None:
+                unpaired.append(record)
+            elif employment["employer_id"] == employer:
+                matching.append(record)
+        return matching, unpaired
+
+    def _settle(self, employment: Record, matching: Sequence[Record], complete_ms: int | None) -> Settled:
         start, end = employment["start_date"], employment["end_date"]
         gap = start
         if matching:
@@ -85,7 +111,7 @@ class Settlement:
         reason = "insurance_ended_early" if matching else "no_insurance"
         if end is not None and end <= due:
             return Settled("withdrawn", "left_before_deadline", None, due, end)
-        if self.complete_until_ms is not None and self.complete_until_ms >= bangkok_midnight_ms(due + 1):
+        if complete_ms is not None and complete_ms >= bangkok_midnight_ms(due + 1):
             return Settled("overdue", reason, None, due, due + 1)
         return Settled("reopened" if matching else "due", reason, None, due, gap)
 
@@ -94,9 +120,9 @@ class Settlement:
         if settled.hold is not None or settled.state not in {"due", "reopened"}:
             return settled.hold
         deadline_ms = bangkok_midnight_ms(settled.due_day + 1)
-        known_ms = self.complete_until_ms
+        known_ms = self.complete_until_ms(self.as_of_ms)
         is_behind = known_ms is None or known_ms < deadline_ms
-        return "sso_feed_behind" if is_behind and self._as_of_ms >= deadline_ms else None
+        return "sso_feed_behind" if is_behind and self.as_of_ms >= deadline_ms else None
 
     def expected(
         self, finals: Sequence[Final], owners: Sequence[int], generic: set[Identifier]
@@ -106,7 +132,9 @@ class Settlement:
         ``owners`` says for each record whose it truly is.
         """
         has_insurance = any(final.feed == INSURED_PERSONS for final in finals)
-        labels = components(finals, generic) if has_insurance else [0] * len(finals)
+        labels = [0] * len(finals)
+        if has_insurance:
+            labels = components([identifiers_of(final.record) for final in finals], generic)
         insured = [
             place for place, final in enumerate(finals) if final.feed == INSURED_PERSONS and not final.record["deleted"]
         ]
@@ -121,7 +149,7 @@ class Settlement:
 
     def _row(self, finals: Sequence[Final], place: int, joined: list[int], true: list[int]) -> dict[str, Any]:
         final = finals[place]
-        settled = self.settle(final.record, [finals[other].record for other in joined])
+        settled = self.settle(final.record, [finals[other].record for other in joined], self.as_of_ms)
         row = {
             "employment_record_id": final.record["record_id"],
             "alert_id": alert_id(final.record["record_id"]),
@@ -132,11 +160,11 @@ class Settlement:
             "hold_as_of": self.hold_when_read(settled),
             "due_on": iso_day(settled.due_day),
             "state_since": iso_day(settled.since_day),
-            "as_of": iso_time(self._as_of_ms),
+            "as_of": iso_time(self.as_of_ms),
             "joinable": joined == true,
         }
         if joined != true:
-            really = self.settle(final.record, [finals[other].record for other in true])
+            really = self.settle(final.record, [finals[other].record for other in true], self.as_of_ms)
             row["not_joinable_because"] = _why(finals, place, joined, true)
             row["true_state"] = really.state
         return row

@@ -1,6 +1,6 @@
 """How any number of lines gets sorted in little memory: sorted runs on disk, merged at the end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from heapq import merge
 from pathlib import Path
@@ -31,6 +31,17 @@ class Spool:
         self._bytes += len(line) + _LINE_OVERHEAD_BYTES
         if self._bytes >= self._run_bytes_max:
             self._write_run()
+
+    def runs(self) -> list[Path]:
+        """All lines as sorted files, for :meth:`adopt` of another spool; this one is empty afterwards."""
+        if self._lines:
+            self._write_run()
+        runs, self._runs = self._runs, []
+        return runs
+
+    def adopt(self, runs: Iterable[Path]) -> None:
+        """Take sorted files of lines as if each line had been added."""
+        self._runs.extend(runs)
 
     def lines(self) -> Iterator[bytes]:
         """All lines in order; the spool is empty afterwards."""

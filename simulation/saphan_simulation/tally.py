@@ -14,6 +14,8 @@ class Tally:
 
     def __init__(self, window: Window) -> None:
         self._last_day = window.end_day - 1
+        #: Accounts and branches at the SSO that the coordination ever paired.
+        self.accounts_paired = 0
         self.by_feed: Counter[str] = Counter()
         self.people: Counter[str] = Counter()
         self.tracks: Counter[str] = Counter()
@@ -44,6 +46,14 @@ class Tally:
         if any(job.eligible for job in jobs):
             people["eligible"] += 1
             people["eligible_insured"] += insured
+
+    def add(self, other: "Tally") -> None:
+        """Count what another tally counted, too."""
+        for mine, theirs in (
+            (self.by_feed, other.by_feed), (self.people, other.people), (self.tracks, other.tracks),
+            (self.states, other.states), (self.apart, other.apart), (self.faults, other.faults),
+        ):  # fmt: skip
+            mine.update(theirs)
 
     def alert(self, row: Mapping[str, Any]) -> None:
         """Count one expected alert."""

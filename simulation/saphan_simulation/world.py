@@ -11,7 +11,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any, Literal, NamedTuple
 
-from saphan_schemas.topics import EMPLOYER_PAIRS, HEARTBEATS, INSURED_PERSONS
+from saphan_schemas.topics import HEARTBEATS, INSURED_PERSONS
 from saphan_schemas.values import date_to_days
 from saphan_simulation.agencies import Agencies, Window
 from saphan_simulation.book import Book, Event, Final
@@ -24,6 +24,7 @@ from saphan_simulation.identifiers import WORKERS_MAX
 from saphan_simulation.life import Life, Lives
 from saphan_simulation.names import Names
 from saphan_simulation.other_registries import CivilRegistration, Immigration, PublicHealth
+from saphan_simulation.pairs import Pairs
 from saphan_simulation.parameters import Parameters
 from saphan_simulation.settlement import Settlement
 from saphan_simulation.social_security import SocialSecurity
@@ -53,13 +54,24 @@ class Told(NamedTuple):
     shares_a_number: bool
 
 
+class Plan(NamedTuple):
+    """All that a world follows from."""
+
+    parameters: Parameters
+    seed: int
+    workers: int
+    months: int
+    start: date
+
+
 class World:
-    """A province. First :meth:`employer_events` (whole), then :meth:`worker` for 1 to ``workers`` in any order."""
+    """A province. :meth:`employer` and :meth:`worker` (1 to ``workers``) may be asked in any order."""
 
     def __init__(
         self, parameters: Parameters, seed: int, workers: int, months: int, start: date = DEFAULT_START
     ) -> None:
         _check(seed, workers, months, start)
+        self.plan = Plan(parameters, seed, workers, months, start)
         self.seed = seed
         self.workers = workers
         start_day = date_to_days(start)
@@ -67,8 +79,7 @@ class World:
         self.parameters = parameters
         self.agencies = Agencies(self.window, seed, parameters)
         self.employers = Employers(workers, seed, parameters)
-        #: (account, branch) → employers, as the newest published pairs say; complete after :meth:`employer_events`.
-        self.paired: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._pairs = Pairs(self.employer)
         names = Names(share_per_draw(parameters["identifiers.name_respelt_share"], _NAME_PARTS))
         parts = (self.window, parameters)
         self._book = Book(self.agencies, parameters)
@@ -83,19 +94,17 @@ class World:
 
     def employer_events(self) -> Iterator[Event]:
         """Everything published about employers, by employer."""
-        for employer in range(len(self.employers)):
-            self._random.seed(seed_of(self.seed, _EMPLOYER_STREAM, employer))
-            self._book.begin(employer, self._random)
-            self._employer_registries.keep(employer, self._book)
-            events: list[Event] = []
-            for final in self._book.publish(events):
-                if final.feed == EMPLOYER_PAIRS and not final.record["deleted"]:
-                    self._note_pair(final.record)
-            yield from events
+        for number in range(len(self.employers)):
+            yield from self.employer(number)
 
-    def _note_pair(self, record: dict[str, Any]) -> None:
-        account = (record["sso_account"], record["sso_branch"])
-        self.paired[account] = (*self.paired.get(account, ()), record["employer_id"])
+    def employer(self, number: int) -> list[Event]:
+        """Everything published about one employer; they are numbered from 0."""
+        self._random.seed(seed_of(self.seed, _EMPLOYER_STREAM, number))
+        self._book.begin(number, self._random)
+        self._employer_registries.keep(number, self._book)
+        events: list[Event] = []
+        self._book.publish(events)
+        return events
 
     def worker(self, number: int) -> Told:
         """Everything published about one worker."""
@@ -118,13 +127,11 @@ class World:
             yield sent_ms, HEARTBEATS, {"feed": feed, "complete_until": complete_until_ms, "sent_at": sent_ms}
 
     def settlement(self) -> Settlement:
-        """What settles the alerts at the end; call after :meth:`employer_events`."""
-        return Settlement(
-            self.paired,
-            self.agencies.complete_until_ms(INSURED_PERSONS),
-            self.window.end_ms,
-            self.parameters["law.enrolment_deadline_days"],
-        )
+        """What settles the alerts, at any moment up to the end."""
+        beats = [
+            (sent_ms, until_ms) for feed, sent_ms, until_ms in self.agencies.heartbeats() if feed == INSURED_PERSONS
+        ]
+        return Settlement(self._pairs, beats, self.window.end_ms, self.parameters["law.enrolment_deadline_days"])
 
     def events(self) -> Iterator[Event]:
         """Every event of the province: by employer, by worker, then heartbeats (not in order of time)."""

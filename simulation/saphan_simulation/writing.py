@@ -1,31 +1,31 @@
 """Which files a simulation leaves: the feeds, the truth, the expected alerts and the report."""
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import IO, Any
 
 import orjson
 
-from saphan_schemas.topics import CONTRIBUTIONS
-from saphan_simulation.book import Event, Final
+from saphan_schemas.topics import EMPLOYER_PAIRS
+from saphan_simulation.blocks import Line, simulated, spool_events, tasks
 from saphan_simulation.dates import iso_day, iso_time
-from saphan_simulation.employers import employer_id
-from saphan_simulation.joining import generic_numbers
-from saphan_simulation.life import Life
-from saphan_simulation.settlement import Settlement
+from saphan_simulation.parameters import as_toml
 from saphan_simulation.spool import Spool
 from saphan_simulation.tally import Tally
+from saphan_simulation.truth import settle_sharing
 from saphan_simulation.wording import FEEDS, spooled_json, unspooled
 from saphan_simulation.world import World
 
 TRUTH_FILE = "truth.jsonl"
 EXPECTED_FILE = "expected-alerts.jsonl"
 REPORT_FILE = "report.json"
-_WRITTEN = (*[f"{feed}.jsonl" for feed in FEEDS], TRUTH_FILE, EXPECTED_FILE, REPORT_FILE)
+PARAMETERS_FILE = "parameters.toml"
+_WRITTEN = (*[f"{feed}.jsonl" for feed in FEEDS], TRUTH_FILE, EXPECTED_FILE, REPORT_FILE, PARAMETERS_FILE)
 _BATCH_LINES = 2000
+_COPY_BYTES = 1 << 20
 
 #: Told (what is being done, how far, of how many).
 Progress = Callable[[str, int, int], None]
@@ -36,76 +36,68 @@ class OutputError(ValueError):
 
 
 def write_world(
-    world: World, directory: Path, *, force: bool = False, progress: Progress | None = None
+    world: World, directory: Path, *, force: bool = False, jobs: int = 1, progress: Progress | None = None
 ) -> dict[str, Any]:
     """Simulate ``world`` into ``directory`` and return the report that is also written there.
 
-    With ``force`` the files of an earlier simulation are replaced; other files stay. Raises OutputError.
+    With ``force`` the files of an earlier simulation are replaced; other files stay. ``jobs`` processes work at once.
+    Raises OutputError.
     """
     tell = progress or _silent
-    _prepare(directory, force=force)
-    with _scratch(directory) as scratch:
-        spool = Spool(scratch)
-        tally = Tally(world.window)
-        _spool(spool, tally, world.employer_events())
-        with (directory / TRUTH_FILE).open("wb") as truth, (directory / EXPECTED_FILE).open("wb") as expected:
-            _simulate(world, spool, tally, _Results(truth, expected, world.settlement(), tally), tell)
-        _spool(spool, tally, world.heartbeat_events())
+    prepare(directory, force=force)
+    with scratch_beside(directory) as scratch:
+        spool, tally = simulate(world, scratch, spooled_json, results=directory, jobs=jobs, progress=tell)
         _write_feeds(spool, directory, sum(tally.by_feed.values()), tell)
+    return write_report(world, tally, directory)
+
+
+def simulate(
+    world: World, scratch: Path, line: Line, *, results: Path | None, jobs: int, progress: Progress
+) -> tuple[Spool, Tally]:
+    """All events of a world in a spool, as ``line`` words them; truth and expected alerts as files in ``results``."""
+    spool, tally = Spool(scratch), Tally(world.window)
+    wanted = tasks(world.plan, scratch, line, jobs=jobs, has_results=results is not None)
+    with simulated(wanted, jobs) as blocks, ExitStack() as stack:
+        _spool_employers(world, spool, tally, line)
+        spool_events(spool, tally, line, world.heartbeat_events())
+        files = None
+        if results is not None:
+            files = [stack.enter_context((results / name).open("wb")) for name in (TRUTH_FILE, EXPECTED_FILE)]
+        sharing = []
+        done = 0
+        for block in blocks:
+            spool.adopt(block.runs)
+            tally.add(block.tally)
+            done += block.workers
+            progress("workers simulated", done, world.workers)
+            if files is not None and block.written is not None:
+                _move(block.written.truth, files[0])
+                _move(block.written.expected, files[1])
+                sharing.append(block.written.sharing)
+        if files is not None:
+            settle_sharing(sharing, files[1], world.settlement(), tally)
+    return spool, tally
+
+
+def _spool_employers(world: World, spool: Spool, tally: Tally, line: Line) -> None:
+    for number in range(len(world.employers)):
+        events = world.employer(number)
+        tally.accounts_paired += len({record["record_id"] for _, feed, record in events if feed == EMPLOYER_PAIRS})
+        spool_events(spool, tally, line, events)
+
+
+def write_report(world: World, tally: Tally, directory: Path) -> dict[str, Any]:
+    """Write the report and the parameters, and return the report."""
     report = _report(world, tally)
     (directory / REPORT_FILE).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
+    (directory / PARAMETERS_FILE).write_text(as_toml(world.parameters), encoding="utf-8")
     return report
 
 
-class _Results:
-    """Writes truth and expected alerts, worker by worker.
-
-    Who shares a number with others waits until the end, because only then it is known whether it is an office's.
-    """
-
-    def __init__(self, truth: IO[bytes], expected: IO[bytes], settlement: Settlement, tally: Tally) -> None:
-        self._truth = truth
-        self._expected = expected
-        self._settlement = settlement
-        self._tally = tally
-        self._waiting: list[tuple[int, list[Final]]] = []
-
-    def worker(self, life: Life, finals: list[Final], *, shares_a_number: bool) -> None:
-        self._tally.worker(life, finals)
-        self._truth.write(b"".join(_truth_lines(life, finals)))
-        # A contribution has one number and no birth date: it neither connects two records nor makes a number generic.
-        joining = [final for final in finals if final.feed != CONTRIBUTIONS]
-        if shares_a_number:
-            self._waiting.append((life.number, joining))
-        else:
-            self._settle(joining, [life.number] * len(joining), set())
-
-    def finish(self) -> None:
-        finals = [final for _, kept in self._waiting for final in kept]
-        owners = [number for number, kept in self._waiting for _ in kept]
-        self._settle(finals, owners, generic_numbers(finals))
-
-    def _settle(self, finals: list[Final], owners: list[int], generic: set[tuple[str, str]]) -> None:
-        for row in self._settlement.expected(finals, owners, generic):
-            self._tally.alert(row)
-            self._expected.write(orjson.dumps(row) + b"\n")
-
-
-def _simulate(world: World, spool: Spool, tally: Tally, results: _Results, tell: Progress) -> None:
-    for number in range(1, world.workers + 1):
-        told = world.worker(number)
-        _spool(spool, tally, told.events)
-        results.worker(told.life, told.finals, shares_a_number=told.shares_a_number)
-        if number % 1000 == 0 or number == world.workers:
-            tell("workers simulated", number, world.workers)
-    results.finish()
-
-
-def _spool(spool: Spool, tally: Tally, events: Iterable[Event]) -> None:
-    by_feed, add = tally.by_feed, spool.add
-    for when_ms, feed, record in events:
-        by_feed[feed] += 1
-        add(spooled_json(when_ms, feed, record))
+def _move(part: Path, whole: IO[bytes]) -> None:
+    with part.open("rb") as file:
+        shutil.copyfileobj(file, whole, _COPY_BYTES)
+    part.unlink()
 
 
 def _write_feeds(spool: Spool, directory: Path, count: int, tell: Progress) -> None:
@@ -130,28 +122,9 @@ def _append(directory: Path, feed: str, lines: list[bytes]) -> None:
     lines.clear()
 
 
-def _truth_lines(life: Life, finals: list[Final]) -> Iterator[bytes]:
-    worker = f"W{life.number:08d}"
-    for final in finals:
-        yield b'{"kind":"record","feed":"%b","record_id":"%b","worker":"%b"}\n' % (
-            final.feed.encode(), final.record["record_id"].encode(), worker.encode(),
-        )  # fmt: skip
-    for job in life.jobs:
-        row = {
-            "kind": "employed",
-            "worker": worker,
-            "employer_id": employer_id(job.employer),
-            "sector": job.sector,
-            "start_date": iso_day(job.start_day),
-            "end_date": None if job.end_day is None else iso_day(job.end_day),
-            "eligible": job.eligible,
-        }
-        yield orjson.dumps(row) + b"\n"
-
-
 def _report(world: World, tally: Tally) -> dict[str, Any]:
     employers = world.employers
-    complete_until_ms = world.settlement().complete_until_ms
+    complete_until_ms = world.settlement().complete_until_ms(world.window.end_ms)
     return {
         "note": "A simulation: every figure follows from the parameters below, most of which are assumptions.",
         "seed": world.seed,
@@ -159,7 +132,7 @@ def _report(world: World, tally: Tally) -> dict[str, Any]:
         "employers": len(employers),
         "employers_natural_share": round(sum(employers.naturals) / len(employers), 4),
         "employers_with_sso_account": sum(branches > 0 for branches in employers.branches),
-        "accounts_paired": len(world.paired),
+        "accounts_paired": tally.accounts_paired,
         "start": iso_day(world.window.start_day),
         "end": iso_day(world.window.end_day),
         "as_of": iso_time(world.window.end_ms),
@@ -169,7 +142,7 @@ def _report(world: World, tally: Tally) -> dict[str, Any]:
     }
 
 
-def _prepare(directory: Path, *, force: bool) -> None:
+def prepare(directory: Path, *, force: bool) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()) and not force:
@@ -183,7 +156,7 @@ def _prepare(directory: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def _scratch(directory: Path) -> Iterator[Path]:
+def scratch_beside(directory: Path) -> Iterator[Path]:
     # Beside the result, because the system's temporary directory is often too small for 4 million workers.
     scratch = Path(mkdtemp(prefix=".spool-", dir=directory))
     try:
