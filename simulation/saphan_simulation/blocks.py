@@ -111,6 +111,7 @@ def _block(task: Task) -> Block:
         for number in range(task.first, task.last + 1):
             told = world.worker(number)
             spool_events(spool, tally, task.line, told.events)
+            tally.worker(told.life, told.finals)
             if results is not None:
                 results.worker(told, tally)
     return Block(task.last - task.first + 1, spool.runs(), tally, written)

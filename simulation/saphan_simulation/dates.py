@@ -17,6 +17,7 @@ _OFFICE_OPENS_MS = bangkok_midnight_ms(0) + 8 * 3_600_000
 _OFFICE_SECONDS = 9 * 3_600
 #: Buddhist years run ahead of the common era by this much.
 BUDDHIST_YEARS = 543
+_BUDDHIST_FROM_DAY = date_to_days(date(2400, 1, 1))
 
 
 def iso_day(day: int) -> str:
@@ -63,6 +64,11 @@ def buddhist(day: int) -> int:
     moment = days_to_date(day)
     leap_safe = moment.replace(day=28) if (moment.month, moment.day) == (2, 29) else moment
     return date_to_days(leap_safe.replace(year=moment.year + BUDDHIST_YEARS))
+
+
+def is_buddhist(day: int) -> bool:
+    """Whether a date must have been written in the Buddhist era, because it is too late for the common era."""
+    return day >= _BUDDHIST_FROM_DAY
 
 
 def office_time_ms(day: int, u: float) -> int:

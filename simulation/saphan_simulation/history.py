@@ -7,10 +7,13 @@ from typing import NamedTuple
 
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYMENTS, INSURED_PERSONS
 from saphan_simulation.book import Event, Record
+from saphan_simulation.dates import is_buddhist
 from saphan_simulation.joining import Identifier, components, identifiers_of
 from saphan_simulation.settlement import Settled, Settlement
 
 _DECIDING = frozenset((EMPLOYMENTS, INSURED_PERSONS))
+#: In place of a feed: something is said about an account of the worker's insurances.
+_PAIR = "pair"
 _moment_of = itemgetter(0)
 
 
@@ -26,16 +29,12 @@ def histories(settlement: Settlement, events: Sequence[Event], generic: set[Iden
 
     The worker's numbers are nobody else's but for those in ``generic``. A contribution decides nothing.
     """
-    told = sorted([event for event in events if event[1] != CONTRIBUTIONS], key=_moment_of)
+    told = [event for event in events if event[1] != CONTRIBUTIONS and not _is_refused(event[2])]
     if all(feed != INSURED_PERSONS for _, feed, _ in told):
         told = [event for event in told if event[1] == EMPLOYMENTS]
-    pair_moments = {
-        moment_ms: [(moment_ms, "", {})]
-        for _, feed, record in told
-        if feed == INSURED_PERSONS
-        for moment_ms in settlement.pair_moments_ms(record)
-    }
-    told.extend(event for rows in pair_moments.values() for event in rows)
+    insured = [record for _, feed, record in told if feed == INSURED_PERSONS]
+    pair_moments_ms = {moment_ms for record in insured for moment_ms in settlement.pair_moments_ms(record)}
+    told.extend((moment_ms, _PAIR, {}) for moment_ms in pair_moments_ms)
     told.sort(key=_moment_of)
     story = _Story(settlement, generic)
     for at_ms, rows in groupby(told, key=_moment_of):
@@ -59,7 +58,8 @@ class _Story:
     def read(self, at_ms: int, rows: Sequence[Event]) -> None:
         """Messages that are published at the same moment."""
         self.pass_until(at_ms)
-        if any([self._takes(feed, record) for _, feed, record in rows]):
+        taken = [self._takes(feed, record) for _, feed, record in rows]
+        if any(taken):
             self._cases = self._joined()
             self._overdue_from_ms = {
                 moment_ms
@@ -70,9 +70,10 @@ class _Story:
 
     def pass_until(self, until_ms: int) -> None:
         """Time in which only heartbeats are published."""
-        for moment_ms in sorted(self._overdue_from_ms):
-            if moment_ms < until_ms:
-                self._look(moment_ms)
+        passed = [moment_ms for moment_ms in self._overdue_from_ms if moment_ms < until_ms]
+        for moment_ms in sorted(passed):
+            self._look(moment_ms)
+        self._overdue_from_ms.difference_update(passed)
 
     def _look(self, at_ms: int) -> None:
         for employment, insured in self._cases:
@@ -82,8 +83,8 @@ class _Story:
                 changes.append(Change(at_ms, settled))
 
     def _takes(self, feed: str, record: Record) -> bool:
-        """Whether the message may change an alert: a new version that decides something, or a pair (which has no feed)."""
-        if not feed:
+        """Whether the message may change an alert: a pair, or a new version that decides something."""
+        if feed == _PAIR:
             return True
         before = self._records.get(record["record_id"])
         if before is not None and before[1]["version"] >= record["version"]:
@@ -103,3 +104,9 @@ class _Story:
             for place, (feed, record, _) in enumerate(present)
             if feed == EMPLOYMENTS
         ]
+
+
+def _is_refused(record: Record) -> bool:
+    """Whether the platform refuses the message, as if it had not been published."""
+    birth_day = record.get("birth_date")
+    return birth_day is not None and is_buddhist(birth_day)
