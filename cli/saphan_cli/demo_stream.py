@@ -10,18 +10,16 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from saphan_infra.clock import monotonic_seconds, now_ms
+from saphan_cli.simulated_feeds import SIMULATED_TOPICS, SimulatedFeeds
+from saphan_infra.clock import monotonic_seconds
 from saphan_infra.kafka_security import aiokafka_security
 from saphan_infra.owned_process import read_json, write_json
-from saphan_infra.producer import Message
 from saphan_infra.settings import Settings
 from saphan_publishers.delivery import Delivery
-from saphan_publishers.heartbeats import completed
 from saphan_publishers.kafka_broker import KafkaBroker
-from saphan_publishers.messages import MessageMaker, heartbeat_maker
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import TOPICS, WORKER_RECORDS
 from saphan_simulation.parameters import load_parameters
-from saphan_simulation.world import live
+from saphan_simulation.simulating import live
 
 _DAY_MS = 86_400_000
 #: The simulated time that is sent at once; finer would only make more, smaller transactions.
@@ -88,16 +86,16 @@ class DemoStream:
     async def _publish(self) -> None:
         security = aiokafka_security(self._settings)
         delivery = Delivery(KafkaBroker(self._settings.bootstrap, security=security), lambda _sentence: None)
-        await delivery.open([*RECORD_FEEDS, HEARTBEATS])
+        await delivery.open(SIMULATED_TOPICS)
         consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.bootstrap, **security)
         await consumer.start()
-        makers = {feed: MessageMaker(feed) for feed in RECORD_FEEDS}
+        feeds = SimulatedFeeds(delivery)
         due_at = monotonic_seconds()
         try:
             for when_ms, events in self._steps():
                 if self._pause.is_set():
                     break
-                await self._send(delivery, makers, events)
+                await feeds.send(events)
                 self._note(when_ms, len(events))
                 await self._read_ends(consumer)
                 due_at += self._step_seconds
@@ -123,34 +121,13 @@ class DemoStream:
         for hour, rows in groupby(events, key=lambda event: event[0] // _STEP_MS):
             yield (hour + 1) * _STEP_MS, [(topic, record) for _, topic, record in rows]
 
-    async def _send(
-        self, delivery: Delivery, makers: Mapping[str, MessageMaker], events: list[tuple[str, dict[str, Any]]]
-    ) -> None:
-        waiting: dict[str, list[Message]] = {}
-        heartbeats: dict[str, dict[str, Any]] = {}
-        for topic, record in events:
-            if topic == HEARTBEATS:
-                heartbeats[record["feed"]] = record
-            else:
-                waiting.setdefault(topic, []).append(makers[topic].message(record))
-        for topic, messages in waiting.items():
-            await delivery.send(topic, messages)
-        said = [
-            heartbeat_maker().heartbeat(
-                completed({**record, "end_offsets": None}, await delivery.end_offsets(feed), now_ms())
-            )
-            for feed, record in heartbeats.items()
-        ]
-        if said:
-            await delivery.send(HEARTBEATS, said)
-
     def _note(self, when_ms: int, events: int) -> None:
         self.progress.sent += events
         self.progress.day_ms = when_ms
         write_json(self._path, {**asdict(self.province), **asdict(self.progress)})
 
     async def _read_ends(self, consumer: AIOKafkaConsumer) -> None:
-        names = [*RECORD_FEEDS, HEARTBEATS, WORKER_RECORDS]
+        names = [*SIMULATED_TOPICS, WORKER_RECORDS]
         partitions = [TopicPartition(name, number) for name in names for number in range(TOPICS[name].partitions)]
         ends = await consumer.end_offsets(partitions)
         found: dict[str, dict[int, int]] = {name: {} for name in names}

@@ -49,15 +49,12 @@ class Task(NamedTuple):
     has_results: bool
 
 
-def tasks(
-    plan: Plan, directory: Path, line: Line, *, jobs: int, has_results: bool, workers: tuple[int, int] | None = None
-) -> list[Task]:
-    """The blocks of these ``workers`` (first, last; default: all), in order."""
-    first, last = workers or (1, plan.workers)
-    size = max(1, min(BLOCK_WORKERS, -(-(last - first + 1) // (jobs * _BLOCKS_PER_JOB_MIN))))
+def tasks(plan: Plan, workers: int, directory: Path, line: Line, *, jobs: int, has_results: bool) -> list[Task]:
+    """The blocks of the first so many ``workers``, in order."""
+    size = max(1, min(BLOCK_WORKERS, -(-workers // (jobs * _BLOCKS_PER_JOB_MIN))))
     return [
-        Task(plan, start, min(start + size - 1, last), directory / f"block-{start:07d}", line, has_results)
-        for start in range(first, last + 1, size)
+        Task(plan, first, min(first + size - 1, workers), directory / f"block-{first:07d}", line, has_results)
+        for first in range(1, workers + 1, size)
     ]
 
 

@@ -5,11 +5,8 @@ The same parameters, seed, number of workers, months and start give the same eve
 
 from collections.abc import Iterator
 from datetime import date
-from itertools import islice
-from pathlib import Path
 from random import Random
-from tempfile import TemporaryDirectory
-from typing import Any, Literal, NamedTuple
+from typing import NamedTuple
 
 from saphan_schemas.topics import HEARTBEATS, INSURED_PERSONS
 from saphan_schemas.values import date_to_days
@@ -28,13 +25,10 @@ from saphan_simulation.pairs import Pairs
 from saphan_simulation.parameters import Parameters
 from saphan_simulation.settlement import Settlement
 from saphan_simulation.social_security import SocialSecurity
-from saphan_simulation.spool import Spool
-from saphan_simulation.wording import json_record, parsed, spooled_wire, unspooled
 
 #: e-WorkPermit, the real-time channel of DOE, opened on 13 October 2025 [EWP1]; the month is taken whole.
 DEFAULT_START = date(2025, 10, 1)
 MONTHS_MAX = 240
-Form = Literal["json", "wire"]
 
 _EMPLOYER_STREAM = 3
 _WORKER_STREAM = 4
@@ -139,59 +133,6 @@ class World:
         for number in range(1, self.workers + 1):
             yield from self.worker(number).events
         yield from self.heartbeat_events()
-
-
-def generate(
-    parameters: Parameters,
-    seed: int,
-    workers: int,
-    months: int,
-    *,
-    start: date = DEFAULT_START,
-    form: Form = "json",
-    in_order: bool = True,
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(topic, record) of every event: in order of publication, or (``in_order`` false) worker by worker and faster.
-
-    ``form`` "wire" gives dates as days and times as ms, as the codec takes them (a heartbeat's ``end_offsets`` is for
-    the publisher to add). Memory is bounded; sorting takes temporary files. Raises WorldError.
-    """
-    world = World(parameters, seed, workers, months, start)
-    if in_order:
-        moved = ((topic, record) for _, topic, record in _in_order(world))
-    else:
-        moved = ((topic, record) for _, topic, record in world.events())
-    return moved if form == "wire" else ((topic, json_record(topic, record)) for topic, record in moved)
-
-
-def live(
-    parameters: Parameters,
-    seed: int,
-    workers: int,
-    months: int,
-    *,
-    start: date = DEFAULT_START,
-    skip: int = 0,
-    form: Form = "json",
-) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """(moment of publication in ms, topic, record) in order of time, heartbeats among them.
-
-    The same arguments give the same events, so a second run continues with ``skip`` = events already sent.
-    Raises WorldError.
-    """
-    world = World(parameters, seed, workers, months, start)
-    for when_ms, topic, record in islice(_in_order(world), skip, None):
-        yield when_ms, topic, record if form == "wire" else json_record(topic, record)
-
-
-def _in_order(world: World) -> Iterator[Event]:
-    with TemporaryDirectory(prefix="saphan-simulation-") as directory:
-        spool = Spool(Path(directory))
-        for when_ms, topic, record in world.events():
-            spool.add(spooled_wire(when_ms, topic, record))
-        for line in spool.lines():
-            when_ms, topic, text = unspooled(line)
-            yield when_ms, topic, parsed(text)
 
 
 def _check(seed: int, workers: int, months: int, start: date) -> None:

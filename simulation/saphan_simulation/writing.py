@@ -1,34 +1,26 @@
 """Which files a simulation leaves: the feeds, the truth, the expected alerts and the report."""
 
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
-from saphan_schemas.topics import EMPLOYER_PAIRS
-from saphan_simulation.blocks import Line, simulated, spool_events, tasks
 from saphan_simulation.dates import iso_day, iso_time
 from saphan_simulation.parameters import as_toml
+from saphan_simulation.simulating import EXPECTED_FILE, TRUTH_FILE, Progress, silent, simulate
 from saphan_simulation.spool import Spool
 from saphan_simulation.tally import Tally
-from saphan_simulation.truth import settle_sharing
 from saphan_simulation.wording import FEEDS, spooled_json, unspooled
 from saphan_simulation.world import World
 
-TRUTH_FILE = "truth.jsonl"
-EXPECTED_FILE = "expected-alerts.jsonl"
 REPORT_FILE = "report.json"
 PARAMETERS_FILE = "parameters.toml"
 _WRITTEN = (*[f"{feed}.jsonl" for feed in FEEDS], TRUTH_FILE, EXPECTED_FILE, REPORT_FILE, PARAMETERS_FILE)
 _BATCH_LINES = 2000
-_COPY_BYTES = 1 << 20
-
-#: Told (what is being done, how far, of how many).
-Progress = Callable[[str, int, int], None]
 
 
 class OutputError(ValueError):
@@ -43,7 +35,7 @@ def write_world(
     With ``force`` the files of an earlier simulation are replaced; other files stay. ``jobs`` processes work at once.
     Raises OutputError.
     """
-    tell = progress or _silent
+    tell = progress or silent
     prepare(directory, force=force)
     with scratch_beside(directory) as scratch:
         spool, tally = simulate(world, scratch, spooled_json, results=directory, jobs=jobs, progress=tell)
@@ -51,53 +43,12 @@ def write_world(
     return write_report(world, tally, directory)
 
 
-def simulate(
-    world: World, scratch: Path, line: Line, *, results: Path | None, jobs: int, progress: Progress
-) -> tuple[Spool, Tally]:
-    """All events of a world in a spool, as ``line`` words them; truth and expected alerts as files in ``results``."""
-    spool, tally = Spool(scratch), Tally(world.window)
-    wanted = tasks(world.plan, scratch, line, jobs=jobs, has_results=results is not None)
-    with simulated(wanted, jobs) as blocks, ExitStack() as stack:
-        _spool_employers(world, spool, tally, line)
-        spool_events(spool, tally, line, world.heartbeat_events())
-        files = None
-        if results is not None:
-            files = [stack.enter_context((results / name).open("wb")) for name in (TRUTH_FILE, EXPECTED_FILE)]
-        sharing = []
-        done = 0
-        for block in blocks:
-            spool.adopt(block.runs)
-            tally.add(block.tally)
-            done += block.workers
-            progress("workers simulated", done, world.workers)
-            if files is not None and block.written is not None:
-                _move(block.written.truth, files[0])
-                _move(block.written.expected, files[1])
-                sharing.append(block.written.sharing)
-        if files is not None:
-            settle_sharing(sharing, files[1], world.settlement(), tally)
-    return spool, tally
-
-
-def _spool_employers(world: World, spool: Spool, tally: Tally, line: Line) -> None:
-    for number in range(len(world.employers)):
-        events = world.employer(number)
-        tally.accounts_paired += len({record["record_id"] for _, feed, record in events if feed == EMPLOYER_PAIRS})
-        spool_events(spool, tally, line, events)
-
-
 def write_report(world: World, tally: Tally, directory: Path) -> dict[str, Any]:
     """Write the report and the parameters, and return the report."""
-    report = _report(world, tally)
+    report = report_of(world, tally)
     (directory / REPORT_FILE).write_bytes(orjson.dumps(report, option=orjson.OPT_INDENT_2) + b"\n")
     (directory / PARAMETERS_FILE).write_text(as_toml(world.parameters), encoding="utf-8")
     return report
-
-
-def _move(part: Path, whole: IO[bytes]) -> None:
-    with part.open("rb") as file:
-        shutil.copyfileobj(file, whole, _COPY_BYTES)
-    part.unlink()
 
 
 def _write_feeds(spool: Spool, directory: Path, count: int, tell: Progress) -> None:
@@ -122,7 +73,8 @@ def _append(directory: Path, feed: str, lines: list[bytes]) -> None:
     lines.clear()
 
 
-def _report(world: World, tally: Tally) -> dict[str, Any]:
+def report_of(world: World, tally: Tally) -> dict[str, Any]:
+    """Counts, coverage, and every parameter with its source or as an assumption."""
     employers = world.employers
     complete_until_ms = world.settlement().complete_until_ms(world.window.end_ms)
     return {
@@ -163,7 +115,3 @@ def scratch_beside(directory: Path) -> Iterator[Path]:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _silent(_what: str, _done: int, _total: int) -> None:
-    pass

@@ -11,7 +11,7 @@ from simulation.test_expected_alerts import MESSY, day, recomputed
 from saphan_schemas.topics import EMPLOYER_PAIRS, EMPLOYMENTS, HEARTBEATS, INSURED_PERSONS
 from saphan_schemas.values import parse_time_ms
 from saphan_simulation.parameters import Parameters
-from saphan_simulation.world import live
+from saphan_simulation.simulating import live
 
 Event = tuple[int, str, dict[str, Any]]
 

@@ -24,7 +24,7 @@ from saphan_schemas.topics import (
 )
 from saphan_schemas.values import bangkok_day, date_to_days, days_to_date, parse_time_ms, to_wire
 from saphan_simulation.parameters import Parameters
-from saphan_simulation.world import generate, live
+from saphan_simulation.simulating import generate, live
 
 ALL_FEEDS = (*RECORD_FEEDS, HEARTBEATS)
 

@@ -1,15 +1,18 @@
-"""Which simulated province `saphan simulate` writes, and what it says about it."""
+"""What is typed to simulate a province."""
 
-import json
-import sys
+import os
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-_USAGE = 2
-_FAILED = 1
+_OUT_HELP = "Directory for the files; made when it does not exist. With --publish: truth and report only, or left out."
+_PARAMS_HELP = "TOML file with parameters of your own; --show-params prints one to start from."
+_JOBS_HELP = "Processes at once; the bytes are the same for any number."
+_PUBLISH_HELP = "Send the feeds to Kafka, in order of publication, instead of writing their files."
+_SKIP_HELP = "With --publish: leave out so many events, which an earlier run has sent."
+_WAIT_HELP = "With --publish: give up when Kafka has been away for so long; 0: wait for ever."
 
 
 def register(app: typer.Typer) -> None:
@@ -19,43 +22,53 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     *,
-    out: Annotated[Path, typer.Option(help="Directory for the files; made when it does not exist.")],
+    out: Annotated[Path | None, typer.Option(help=_OUT_HELP, show_default=False)] = None,
     workers: Annotated[
         int | None, typer.Option(help="Registered workers. Default: province.registered_migrants.", show_default=False)
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 1,
     months: Annotated[int, typer.Option(help="How long the agencies publish.")] = 12,
     start: Annotated[str | None, typer.Option(help="First day, YYYY-MM-DD.", show_default="2025-10-01")] = None,
-    params: Annotated[Path | None, typer.Option(help="TOML file with parameters of your own.")] = None,
+    params: Annotated[
+        Path | None, typer.Option("--params", "--parameters", help=_PARAMS_HELP, show_default=False)
+    ] = None,
+    show_params: Annotated[
+        bool, typer.Option("--show-params", help="Print every parameter with its source, and simulate nothing.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace an earlier simulation in the directory.")] = False,
+    jobs: Annotated[int | None, typer.Option(help=_JOBS_HELP, min=1, max=256, show_default="one a core")] = None,
+    publish: Annotated[bool, typer.Option("--publish", help=_PUBLISH_HELP)] = False,
+    skip: Annotated[int, typer.Option(help=_SKIP_HELP, min=0, show_default=False)] = 0,
+    wait_seconds: Annotated[float, typer.Option("--wait-seconds", min=0, help=_WAIT_HELP)] = 300,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """Simulate a province: the agencies' feeds as JSON Lines, the truth and the expected alerts.
+    """Simulate a province: the agencies' feeds as JSON Lines or straight to Kafka, the truth and the expected alerts.
 
-    The files are <topic>.jsonl for each feed, truth.jsonl, expected-alerts.jsonl and report.json, which lists every
-    parameter with its source or as an assumption. Exit code 1: the files could not be written; 2: wrong usage.
+    The files are <topic>.jsonl for each feed, truth.jsonl, expected-alerts.jsonl, parameters.toml and report.json. Exit
+    code 1: the files could not be written; 2: wrong usage or settings; 3: Kafka could not be reached.
     """
-    from saphan_simulation.parameters import ParameterError, load_parameters
-    from saphan_simulation.world import DEFAULT_START, World, WorldError
-    from saphan_simulation.writing import OutputError, write_world
+    from saphan_cli import exits
+    from saphan_cli.simulate_world import Request, show_parameters, simulate_world
 
-    try:
-        parameters = load_parameters(params)
-        count = workers if workers is not None else parameters["province.registered_migrants"]
-        world = World(parameters, seed, count, months, DEFAULT_START if start is None else _day(start))
-        report = write_world(world, out, force=force, progress=_Progress())
-    except (ParameterError, WorldError, OutputError) as error:
-        typer.echo(f"saphan simulate: {error}", err=True)
-        raise typer.Exit(_USAGE) from error
-    except OSError as error:
-        typer.echo(
-            f"saphan simulate: {out} could not be written ({error.strerror}); the files are incomplete", err=True
-        )
-        raise typer.Exit(_FAILED) from error
-    if as_json:
-        typer.echo(json.dumps(report, ensure_ascii=False))
-    else:
-        typer.echo(_summary(report, out))
+    if show_params:
+        show_parameters(params)
+        return
+    request = Request(
+        out=out,
+        workers=workers,
+        seed=seed,
+        months=months,
+        start=None if start is None else _day(start),
+        params=params,
+        force=force,
+        jobs=jobs or os.cpu_count() or 1,
+        publish=publish,
+        skip=skip,
+        wait_seconds=wait_seconds,
+        as_json=as_json,
+    )
+    with exits.told():
+        simulate_world(request)
 
 
 def _day(text: str) -> date:
@@ -66,41 +79,3 @@ def _day(text: str) -> date:
     except ValueError as error:
         message = f"--start is {text!r}, expected a day as YYYY-MM-DD in the common era, such as 2025-10-01"
         raise typer.BadParameter(message) from error
-
-
-def _summary(report: dict[str, Any], out: Path) -> str:
-    coverage = report["coverage"]
-    assumed = sum("assumption" in row for row in report["parameters"])
-    lines = [
-        f"{report['events']:,} events about {report['workers']:,} workers and {report['employers']:,} employers,",
-        f"{report['start']} to {report['end']}, in {out}",
-        "",
-        *(f"  {feed:26} {count:>12,}" for feed, count in report["events_by_feed"].items()),
-        "",
-        f"insured: {_percent(coverage['share_of_registered'])} of the registered, "
-        f"{_percent(coverage['share_of_eligible_employed'])} of the employed whom the law seems to cover",
-        "expected alerts: " + ", ".join(f"{name} {count:,}" for name, count in report["alerts_by_state"].items()),
-        f"{assumed} of {len(report['parameters'])} parameters are assumptions; report.json lists them",
-    ]
-    return "\n".join(lines)
-
-
-def _percent(share: float | None) -> str:
-    return "none" if share is None else f"{share:.1%}"
-
-
-class _Progress:
-    """Says on standard error how far a long simulation is: in place on a terminal, else every tenth."""
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stderr.isatty()
-        self._told = ""
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        if self._is_terminal:
-            typer.echo(f"\r{what}: {done:,} of {total:,}", err=True, nl=done == total)
-            return
-        tenth = f"{what}: {done * 10 // total * 10}%"
-        if tenth != self._told:
-            self._told = tenth
-            typer.echo(tenth, err=True)

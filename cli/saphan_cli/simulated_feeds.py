@@ -1,0 +1,46 @@
+"""How simulated events reach the feeds: in whole batches, each heartbeat after all that it speaks of."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from saphan_infra.clock import now_ms
+from saphan_infra.producer import Message
+from saphan_publishers.delivery import Delivery
+from saphan_publishers.heartbeats import completed
+from saphan_publishers.messages import MessageMaker, heartbeat_maker
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+
+#: Topics that a simulation writes to.
+SIMULATED_TOPICS = (*RECORD_FEEDS, HEARTBEATS)
+
+
+class SimulatedFeeds:
+    """Sends records in wire form, as the simulation tells them, through an open ``delivery``."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self._makers = {feed: MessageMaker(feed) for feed in RECORD_FEEDS}
+        self._heartbeat_maker = heartbeat_maker()
+
+    async def send(self, events: Iterable[tuple[str, dict[str, Any]]]) -> None:
+        """Send events in their order of publication and return when all are acknowledged.
+
+        Of several heartbeats of a feed the newest is sent, after the records. Raises BrokerUnavailable or
+        DeliveryRefused.
+        """
+        waiting: dict[str, list[Message]] = {}
+        heartbeats: dict[str, dict[str, Any]] = {}
+        for topic, record in events:
+            if topic == HEARTBEATS:
+                heartbeats[record["feed"]] = record
+            else:
+                waiting.setdefault(topic, []).append(self._makers[topic].message(record))
+        for topic, messages in waiting.items():
+            await self._delivery.send(topic, messages)
+        said = [await self._heartbeat(record) for record in heartbeats.values()]
+        if said:
+            await self._delivery.send(HEARTBEATS, said)
+
+    async def _heartbeat(self, record: dict[str, Any]) -> Message:
+        ends = await self._delivery.end_offsets(record["feed"])
+        return self._heartbeat_maker.heartbeat(completed({**record, "end_offsets": None}, ends, now_ms()))
