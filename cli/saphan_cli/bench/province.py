@@ -1,10 +1,13 @@
 """Which events a benchmark sends: a simulated province in order of publication, and workers whom nobody has met yet."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from saphan_infra.clock import now_ms
 from saphan_infra.kafka_admin import end_offsets
@@ -12,8 +15,9 @@ from saphan_infra.producer import BatchProducer, Message
 from saphan_publishers.messages import MessageMaker, heartbeat_maker
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
 from saphan_simulation.parameters import load_parameters
+from saphan_simulation.simulating import simulate, spooled_events
 from saphan_simulation.spool import Spool
-from saphan_simulation.wording import parsed, spooled_wire, unspooled
+from saphan_simulation.wording import spooled_wire
 from saphan_simulation.world import World
 
 _BATCH_EVENTS = 20_000
@@ -54,38 +58,39 @@ class Province:
         self._newcomer_events = newcomer_events
 
     def messages(self) -> Iterator[tuple[str, Message]]:
-        """(feed, message) of the employers and the first workers, in order of publication; call it first."""
-        return _messages(self._main(), self.size.events)
+        """(feed, message) of the employers and the first workers, in order of publication."""
+        with _scratch() as scratch:
+            spool, _ = simulate(
+                self._world, scratch, spooled_wire, jobs=os.cpu_count() or 1, workers_max=self.size.workers
+            )
+            yield from _messages(spool, self.size.events)
 
     def newcomers(self) -> Iterator[tuple[str, Message]]:
         """The same of the workers after those."""
-        return _messages(self._later(), self._newcomer_events)
+        with _scratch() as scratch:
+            spool = Spool(scratch)
+            for number in range(self.size.workers + 1, self._world.workers + 1):
+                for event in self._world.worker(number).events:
+                    spool.add(spooled_wire(*event))
+            yield from _messages(spool, self._newcomer_events)
 
     def complete_until_ms(self, feed: str) -> int | None:
         """Up to when the simulated agency says that its feed is complete; None when it says nothing."""
         return self._world.agencies.complete_until_ms(feed)
 
-    def _main(self) -> Iterator[Any]:
-        yield from self._world.employer_events()
-        for number in range(1, self.size.workers + 1):
-            yield from self._world.worker(number).events
 
-    def _later(self) -> Iterator[Any]:
-        for number in range(self.size.workers + 1, self._world.workers + 1):
-            yield from self._world.worker(number).events
-
-
-def _messages(events: Iterator[Any], count_max: int) -> Iterator[tuple[str, Message]]:
-    makers = {feed: MessageMaker(feed) for feed in RECORD_FEEDS}
+@contextmanager
+def _scratch() -> Iterator[Path]:
     with TemporaryDirectory(prefix="saphan-bench-") as directory:
-        spool = Spool(Path(directory))
-        for when_ms, feed, record in events:
-            spool.add(spooled_wire(when_ms, feed, record))
-        for count, line in enumerate(spool.lines()):
-            if count == count_max:
-                break
-            _, feed, text = unspooled(line)
-            yield feed, makers[feed].message(parsed(text))
+        yield Path(directory)
+
+
+def _messages(spool: Spool, count_max: int) -> Iterator[tuple[str, Message]]:
+    makers = {feed: MessageMaker(feed) for feed in RECORD_FEEDS}
+    # Heartbeats are the loader's: it knows the offsets.
+    records = (event for event in spooled_events(spool) if event[1] != HEARTBEATS)
+    for _, feed, record in islice(records, count_max):
+        yield feed, makers[feed].message(record)
 
 
 async def load(bootstrap: str, province: Province, progress: Send) -> Loaded:
