@@ -70,7 +70,7 @@ def simulate_world(request: Request) -> None:
         count = request.workers if request.workers is not None else parameters["province.registered_migrants"]
         world = World(parameters, request.seed, count, request.months, request.start or DEFAULT_START)
         report = _published(request, world) if request.publish else _written(request, world)
-    except (ParameterError, WorldError, OutputError) as error:
+    except (ParameterError, WorldError, OutputError, OverflowError) as error:
         exits.stop(f"saphan simulate: {error}", exits.USAGE)
     except OSError as error:
         where = request.out if request.out is not None else "the data directory"

@@ -1,7 +1,9 @@
 """Which workers are simulated together, and by how many processes: the bytes that come out are the same for any number."""
 
+import signal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -11,7 +13,7 @@ from saphan_simulation.book import Event, Record
 from saphan_simulation.spool import Spool
 from saphan_simulation.tally import Tally
 from saphan_simulation.truth import Results
-from saphan_simulation.world import Plan, World
+from saphan_simulation.world import Plan, World, WorldError
 
 #: Workers of one block: their events are sorted in memory, and each block is one run of the merge.
 BLOCK_WORKERS = 10_000
@@ -65,9 +67,12 @@ def simulated(wanted: Sequence[Task], jobs: int) -> Iterator[Iterable[Block]]:
         yield map(_block, wanted)
         return
     # A fresh process for each, not a copy of this one, which may have threads and open connections.
-    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"))
+    pool = ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_ctrl_c)
     try:
         yield pool.map(_block, wanted)
+    except BrokenProcessPool as error:
+        message = f"one of {jobs} processes ended before its time, perhaps for want of memory; try fewer --jobs"
+        raise WorldError(message) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -78,6 +83,11 @@ def spool_events(spool: Spool, tally: Tally, line: Line, events: Iterable[Event]
     for when_ms, feed, record in events:
         by_feed[feed] += 1
         add(line(when_ms, feed, record))
+
+
+def _leave_ctrl_c() -> None:
+    """Ctrl-C goes to every process of a terminal; only the one that waits for the others answers it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class _Worlds:

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 import typer
+from kafka_log import read_all
 from typer.testing import CliRunner, Result
 
 from saphan_cli.commands import publish
-from saphan_infra import kafka_client
 from saphan_infra.kafka_admin import end_offsets
 from saphan_infra.producer import partition_of
 from saphan_publishers.publisher import Publisher
@@ -42,20 +42,6 @@ def saphan(kafka_bootstrap: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     app.callback()(lambda: None)
     publish.register(app)
     return lambda *arguments: CliRunner().invoke(app, ["publish", *map(str, arguments)])
-
-
-def read_all(bootstrap: str, topic: str) -> list[Any]:
-    """Every message of a topic, by partition and offset."""
-    ends = end_offsets(bootstrap, topic)
-    consumer = kafka_client.consumer(bootstrap, None, [topic], auto_offset_reset="earliest")
-    found: list[Any] = []
-    try:
-        while len(found) < sum(ends.values()):
-            for rows in consumer.poll(timeout_ms=1000).values():
-                found.extend(rows)
-    finally:
-        consumer.close()
-    return sorted(found, key=lambda row: (row.partition, row.offset))
 
 
 def test_a_file_is_published_read_back_and_published_again_unchanged(

@@ -14,7 +14,7 @@ from saphan_schemas.rules import (
     usable_passport,
     usable_person_number,
 )
-from saphan_schemas.topics import EMPLOYER_PAIRS, EMPLOYMENTS, HEARTBEATS, INSURED_PERSONS, WORKER_FEEDS
+from saphan_schemas.topics import EMPLOYER_PAIRS, EMPLOYMENTS, HEARTBEATS, INSURED_PERSONS, RECORD_FEEDS, WORKER_FEEDS
 from saphan_schemas.values import to_wire
 
 Record = dict[str, Any]
@@ -203,6 +203,32 @@ def test_a_row_is_joinable_when_the_truth_joins_the_same_insurances(simulate: Ca
                 worker = owner[EMPLOYMENTS, row["record_id"]]
                 true = {record_id for record_id in insured_ids if owner[INSURED_PERSONS, record_id] == worker}
                 assert joinable[row["record_id"]] == (joined == true)
+
+
+def test_who_comes_back_with_nothing_shared_is_one_person_in_the_truth_and_not_joinable(
+    simulate: Callable[..., Any],
+) -> None:
+    province = simulate(
+        5, 1500, 12, people={"departures_per_year": 2.0, "return_share": 1.0, "return_new_passport_share": 1.0,
+                             "return_previous_known_share": 0.0, "return_new_person_number_share": 1.0},
+        sso={"filed_share": {"eligible": 1.0, "exempt": 1.0}},
+    )  # fmt: skip
+    apart = {row["worker"] for row in province.rows("truth") if row["kind"] == "stayed" and row["nothing_shared"]}
+    owner = {row["record_id"]: row["worker"] for row in province.rows("truth") if row["kind"] == "record"}
+    rows = [row for row in province.rows("expected-alerts") if owner[row["employment_record_id"]] in apart]
+    why = [row["not_joinable_because"] for row in rows if not row["joinable"]]
+    assert why.count("returned_under_new_passport") > 50
+    joined_again = simulate(5, 1500, 12, people={"departures_per_year": 2.0, "return_previous_known_share": 1.0})
+    assert not [row for row in joined_again.rows("truth") if row["kind"] == "stayed" and row["nothing_shared"]]
+
+
+def test_nobody_corrects_a_record_that_was_deleted(simulate: Callable[..., Any]) -> None:
+    province = simulate(4, 250, 9, **MESSY)
+    for feed in RECORD_FEEDS:
+        last: dict[str, int] = {}
+        for row in province.rows(feed):
+            last[row["record_id"]] = max(last.get(row["record_id"], 0), row["version"])
+        assert all(row["version"] == last[row["record_id"]] for row in province.rows(feed) if row["deleted"])
 
 
 def test_a_silent_sso_feed_holds_alerts_before_overdue(simulate: Callable[..., Any]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import typer
+from kafka_log import read_all
 from typer.testing import CliRunner, Result
 
 from saphan_cli.commands.simulate import register
-from saphan_infra import kafka_client
 from saphan_infra.kafka_admin import end_offsets
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.codec import Codec
@@ -32,17 +32,8 @@ def simulate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
 
 def sent(bootstrap: str, topic: str) -> list[dict[str, Any]]:
     """The records of a topic, each partition in order of its offsets."""
-    ends = end_offsets(bootstrap, topic)
-    consumer = kafka_client.consumer(bootstrap, None, [topic], auto_offset_reset="earliest")
     codec = Codec()
-    found: list[Any] = []
-    try:
-        while len(found) < sum(ends.values()):
-            for rows in consumer.poll(timeout_ms=1000).values():
-                found.extend(rows)
-    finally:
-        consumer.close()
-    return [codec.decode(topic, row.value) for row in sorted(found, key=lambda row: (row.partition, row.offset))]
+    return [codec.decode(topic, row.value) for row in read_all(bootstrap, topic)]
 
 
 def as_set(rows: list[dict[str, Any]]) -> list[str]:

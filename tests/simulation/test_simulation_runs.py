@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from saphan_cli.commands.simulate import register
-from saphan_simulation.parameters import Parameters
+from saphan_simulation.parameters import Parameters, load_parameters
 from saphan_simulation.spool import Spool
 from saphan_simulation.world import World, WorldError
 from saphan_simulation.writing import OutputError, write_world
@@ -103,6 +103,23 @@ def test_a_spool_merges_more_runs_than_may_be_open_at_once(tmp_path: Path) -> No
     for number in range(999, 0, -1):
         spool.add(b"%03d\n" % number)
     assert list(spool.lines()) == [b"%03d\n" % number for number in range(1, 1000)]
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_processes(tmp_path: Path, parameters: Parameters) -> None:
+    messy = parameters.changed({"faults.office_number_share": 0.02, "faults.typo_share": 0.05})
+    for jobs in (1, 2, 3):
+        write_world(World(messy, 3, 300, 6), tmp_path / str(jobs), jobs=jobs)
+    assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "3")
+
+
+def test_the_parameters_that_a_simulation_leaves_give_the_same_simulation(
+    tmp_path: Path, parameters: Parameters
+) -> None:
+    own = parameters.changed({"people.male_share": 0.2, "province.cane_season_months": [6, 7]})
+    write_world(World(own, 3, 60, 6), tmp_path / "one")
+    again = load_parameters(tmp_path / "one" / "parameters.toml")
+    write_world(World(again, 3, 60, 6), tmp_path / "two")
+    assert digests(tmp_path / "one") == digests(tmp_path / "two")
 
 
 def test_a_directory_with_files_is_not_written_to_without_force(tmp_path: Path, parameters: Parameters) -> None:
