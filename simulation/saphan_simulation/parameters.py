@@ -40,6 +40,9 @@ class Parameters:
     def __getitem__(self, name: str) -> Any:
         return self.rows[name].value
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Parameters) and self.rows == other.rows
+
     def report(self) -> list[dict[str, Any]]:
         """Each parameter with its value, unit and source or assumption, for the report."""
         return [

@@ -3,10 +3,12 @@
 import hashlib
 import json
 import os
+import pickle
 import subprocess
 import sys
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -15,8 +17,10 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from saphan_cli.commands.simulate import register
+from saphan_simulation.blocks import simulated, tasks
 from saphan_simulation.parameters import Parameters, load_parameters
 from saphan_simulation.spool import Spool
+from saphan_simulation.wording import spooled_wire
 from saphan_simulation.world import World, WorldError
 from saphan_simulation.writing import OutputError, write_world
 
@@ -24,6 +28,7 @@ RUN = """
 import sys
 from pathlib import Path
 from saphan_simulation.parameters import load_parameters
+from saphan_simulation.wording import spooled_wire
 from saphan_simulation.world import World
 from saphan_simulation.writing import write_world
 write_world(World(load_parameters(), 7, 150, 8), Path(sys.argv[1]))
@@ -110,6 +115,25 @@ def test_the_bytes_do_not_depend_on_the_number_of_processes(tmp_path: Path, para
     for jobs in (1, 2, 3):
         write_world(World(messy, 3, 300, 6), tmp_path / str(jobs), jobs=jobs)
     assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "3")
+
+
+def test_a_process_makes_its_world_once_however_many_blocks_it_simulates(
+    tmp_path: Path, parameters: Parameters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block's plan comes from another process, as a copy."""
+    worlds: list[World] = []
+
+    def made(*plan: Any) -> World:
+        worlds.append(World(*plan))
+        return worlds[-1]
+
+    monkeypatch.setattr("saphan_simulation.blocks.World", made)
+    plan = World(parameters, 83, 40, 2).plan
+    for task in tasks(plan, 40, tmp_path, spooled_wire, jobs=1, has_results=False):
+        copied = task._replace(plan=pickle.loads(pickle.dumps(task.plan)))  # noqa: S301
+        with simulated([copied], 1) as blocks:
+            assert [block.workers for block in blocks] == [10]
+    assert len(worlds) == 1
 
 
 def test_the_parameters_that_a_simulation_leaves_give_the_same_simulation(
