@@ -43,6 +43,8 @@ class Parameters:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Parameters) and self.rows == other.rows
 
+    __hash__ = None  # type: ignore[assignment]
+
     def report(self) -> list[dict[str, Any]]:
         """Each parameter with its value, unit and source or assumption, for the report."""
         return [
