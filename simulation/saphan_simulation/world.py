@@ -18,7 +18,8 @@ from saphan_simulation.employer_registries import EmployerRegistries
 from saphan_simulation.employers import Employers
 from saphan_simulation.employment_department import EmploymentDepartment
 from saphan_simulation.identifiers import WORKERS_MAX
-from saphan_simulation.life import Life, Lives
+from saphan_simulation.life import Life
+from saphan_simulation.lives import Lives
 from saphan_simulation.names import Names
 from saphan_simulation.other_registries import CivilRegistration, Immigration, PublicHealth
 from saphan_simulation.pairs import Pairs

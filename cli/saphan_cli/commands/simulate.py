@@ -44,8 +44,9 @@ def simulate(
 ) -> None:
     """Simulate a province: the agencies' feeds as JSON Lines or straight to Kafka, the truth and the expected alerts.
 
-    The files are <topic>.jsonl for each feed, truth.jsonl, expected-alerts.jsonl, parameters.toml and report.json. Exit
-    code 1: the files could not be written; 2: wrong usage or settings; 3: Kafka could not be reached.
+    The files are <topic>.jsonl for each feed, truth.jsonl, expected-alerts.jsonl, parameters.toml and report.json.
+
+    Exit codes: 0 simulated; 1 files could not be written; 2 wrong usage or settings; 3 Kafka could not be reached.
     """
     from saphan_cli import exits
     from saphan_cli.simulate_world import Request, show_parameters, simulate_world
