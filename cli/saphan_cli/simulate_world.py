@@ -124,6 +124,7 @@ class _Publishing:
         self._settings = settings
         self._wait_seconds_max = request.wait_seconds or None
         self._skipped = request.skip
+        self._has_files = request.out is not None
         self.sent = 0
         self.seconds = 0.0
 
@@ -144,7 +145,8 @@ class _Publishing:
         done = self._skipped + self.sent
         if not done:
             return "Nothing was sent."
-        return f"{done:,} events are acknowledged; the same command with --skip {done} and --force sends the rest."
+        options = f"--skip {done} --force" if self._has_files else f"--skip {done}"
+        return f"{done:,} events are acknowledged; the same command with {options} sends the rest."
 
     def report(self) -> dict[str, Any]:
         """What was sent, and how fast."""

@@ -21,6 +21,7 @@ REPORT_FILE = "report.json"
 PARAMETERS_FILE = "parameters.toml"
 _WRITTEN = (*[f"{feed}.jsonl" for feed in FEEDS], TRUTH_FILE, EXPECTED_FILE, REPORT_FILE, PARAMETERS_FILE)
 _BATCH_LINES = 2000
+_SCRATCH_PREFIX = ".spool-"
 
 
 class OutputError(ValueError):
@@ -95,6 +96,10 @@ def report_of(world: World, tally: Tally) -> dict[str, Any]:
 
 
 def prepare(directory: Path, *, force: bool) -> None:
+    """Make an empty directory for a simulation, or, with ``force``, one without the files of an earlier one.
+
+    Raises OutputError.
+    """
     try:
         directory.mkdir(parents=True, exist_ok=True)
         if any(directory.iterdir()) and not force:
@@ -102,6 +107,9 @@ def prepare(directory: Path, *, force: bool) -> None:
             raise OutputError(message)
         for name in _WRITTEN:
             (directory / name).unlink(missing_ok=True)
+        # What a simulation left that was killed.
+        for left in directory.glob(f"{_SCRATCH_PREFIX}*"):
+            shutil.rmtree(left)
     except OSError as error:
         message = f"{directory} cannot be written to ({error.strerror}); give --out a directory of your own"
         raise OutputError(message) from error
@@ -109,8 +117,9 @@ def prepare(directory: Path, *, force: bool) -> None:
 
 @contextmanager
 def scratch_beside(directory: Path) -> Iterator[Path]:
+    """A directory for temporary files as long as the block lasts."""
     # Beside the result, because the system's temporary directory is often too small for 4 million workers.
-    scratch = Path(mkdtemp(prefix=".spool-", dir=directory))
+    scratch = Path(mkdtemp(prefix=_SCRATCH_PREFIX, dir=directory))
     try:
         yield scratch
     finally:

@@ -148,6 +148,7 @@ def test_the_parameters_that_a_simulation_leaves_give_the_same_simulation(
 
 def test_a_directory_with_files_is_not_written_to_without_force(tmp_path: Path, parameters: Parameters) -> None:
     (tmp_path / "mine.txt").write_text("keep")
+    (tmp_path / ".spool-of-one-that-was-killed").mkdir()
     with pytest.raises(OutputError, match=r"not empty.*--force"):
         write_world(World(parameters, 1, 5, 1), tmp_path)
     write_world(World(parameters, 1, 5, 1), tmp_path, force=True)
