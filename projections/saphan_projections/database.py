@@ -98,10 +98,11 @@ class Transaction:
         """Run one statement; the number of rows that it touched."""
         return self._connection.exec_driver_sql(self._placed(sql), parameters).rowcount
 
-    def execute_many(self, sql: str, parameters: Sequence[Row]) -> None:
-        """Run one statement for each row of parameters."""
-        if parameters:
-            self._connection.exec_driver_sql(self._placed(sql), list(parameters))
+    def execute_many(self, sql: str, parameters: Sequence[Row]) -> int:
+        """Run one statement for each row of parameters; the number of rows that they touched together."""
+        if not parameters:
+            return 0
+        return self._connection.exec_driver_sql(self._placed(sql), list(parameters)).rowcount
 
     def upsert(
         self,

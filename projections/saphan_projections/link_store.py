@@ -140,24 +140,27 @@ def _record_row(record: StoredRecord) -> tuple[object, ...]:
     )
 
 
-def write_freshness(transaction: Transaction, read: FeedRead) -> None:
-    """Add a chunk to its feed partition's counts."""
-    key = read.feed, read.partition
-    known = transaction.rows(
-        "SELECT events, rejected, changed_at_max, received_at_max, complete_until FROM feed_freshness"
-        " WHERE feed = ? AND partition = ?",
-        key,
+def write_freshness(transaction: Transaction, reads: Sequence[FeedRead]) -> None:
+    """Add chunks of different feed partitions to their counts."""
+    rows = transaction.rows(
+        "SELECT feed, partition, events, rejected, changed_at_max, received_at_max, complete_until FROM feed_freshness"
     )
-    events, rejected, changed_at, received_at, complete_until = known[0] if known else (0, 0, 0, 0, None)
-    row = (
-        *key,
-        events + read.events,
-        rejected + read.rejected,
-        max(changed_at, read.changed_at_max),
-        max(received_at, read.received_at_max),
-        complete_until,
-    )
-    transaction.upsert(FeedFreshnessRow, [row])
+    known = {(row[0], row[1]): row[2:] for row in rows}
+    changed = []
+    for read in reads:
+        key = read.feed, read.partition
+        events, rejected, changed_at, received_at, complete_until = known.get(key, (0, 0, 0, 0, None))
+        changed.append(
+            (
+                *key,
+                events + read.events,
+                rejected + read.rejected,
+                max(changed_at, read.changed_at_max),
+                max(received_at, read.received_at_max),
+                complete_until,
+            )
+        )
+    transaction.upsert(FeedFreshnessRow, changed)
 
 
 def write_complete_until(transaction: Transaction, feed: str, complete_until: int) -> None:

@@ -192,7 +192,7 @@ class Linker:
             stored.changed_at,
             stored.content_hash,
         ):
-            self._effects.stale += 1
+            self._effects.stale[event.feed] += 1
             return
         worker_before, signature_before = stored.worker_no, stored.signature_hash
         payload_before = stored.payload
