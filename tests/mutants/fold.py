@@ -125,8 +125,8 @@ _OF_LINKING = (
     ),
     _linking(
         "a deletion holds whatever its version",
-        "self._effects.stale += 1\n            return",
-        "self._effects.stale += 1\n            if not event.deleted:\n                return", *_ANY_ORDER,
+        "self._effects.stale[event.feed] += 1\n            return",
+        "self._effects.stale[event.feed] += 1\n            if not event.deleted:\n                return", *_ANY_ORDER,
     ),
     _linking(
         "a deleted record stays with its worker",
