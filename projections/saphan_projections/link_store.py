@@ -1,7 +1,8 @@
 """How link's knowledge is read and written: rows of records, workers' signatures, identifiers and heartbeats."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, fields
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgpack
@@ -23,6 +24,9 @@ _RECORD_COLUMNS = (
     "record_no, key_hash, worker_no, feed, record_id, version, changed_at, content_hash, deleted,"
     ' partition, "offset", received_at, sequence, signature_hash, payload'
 )
+
+#: The row of a stored record: its fields are the columns in order.
+_RECORD_ROW = attrgetter(*(field.name for field in fields(StoredRecord)))
 
 
 class PendingHeartbeat(NamedTuple):
@@ -101,7 +105,7 @@ def read_numbers(transaction: Transaction) -> Numbers:
 
 def write_effects(transaction: Transaction, effects: LinkEffects, numbers: Numbers) -> None:
     """Write what a chunk changed."""
-    records = [_record_row(effects.records[number]) for number in sorted(effects.records)]
+    records = [_RECORD_ROW(effects.records[number]) for number in sorted(effects.records)]
     transaction.upsert(RecordRow, records, unchanged=("key_hash", "feed", "record_id"))
     gone = [(number,) for number in effects.workers_gone if number not in effects.workers]
     transaction.delete(LinkWorkerRow, gone)
@@ -118,26 +122,6 @@ def write_effects(transaction: Transaction, effects: LinkEffects, numbers: Numbe
 def write_numbers(transaction: Transaction, numbers: Numbers) -> None:
     """Write the next free numbers."""
     transaction.upsert(LinkNumbersRow, [(1, *astuple(numbers))])
-
-
-def _record_row(record: StoredRecord) -> tuple[object, ...]:
-    return (
-        record.record_no,
-        record.key_hash,
-        record.worker_no,
-        record.feed,
-        record.record_id,
-        record.version,
-        record.changed_at,
-        record.content_hash,
-        bool(record.deleted),
-        record.partition,
-        record.offset,
-        record.received_at,
-        record.sequence,
-        record.signature_hash,
-        record.payload,
-    )
 
 
 def write_freshness(transaction: Transaction, reads: Sequence[FeedRead]) -> None:
