@@ -40,7 +40,7 @@ _OF_IDENTITY = (
     ),
     _identity(
         "passports join whatever their nationality",
-        'return f"pp:{nationality}:{number}"', 'return f"pp:{number}"',
+        '_document_identifier(f"pp:{nationality}:", raw)', '_document_identifier("pp:", raw)',
         _SIGNATURES + "test_a_passport_number_is_another_one_in_another_country",
     ),
     _identity(
