@@ -22,7 +22,7 @@ from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX, RECORD_FEEDS, T
 from saphan_schemas.values import from_wire, parse_time_ms, to_wire
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
-from saphan_streams.shell import Processor
+from saphan_streams.shell import Processor, Unsent
 from saphan_streams.transport import Chunk
 
 #: The wall clock of the platform stands still here, so that nothing can depend on it.
@@ -121,12 +121,11 @@ class InProcessPlatform:
         rows = self.log.get(place[0], {}).get(place[1], [])
         while (start := self._read.get((app, *place), 0)) < len(rows):
             records = rows[start : start + records_max]
-            committed = processor.commit(Chunk(*place, records), set(), None)
+            committed = processor.commit((Chunk(*place, records),), set(), None)
             assert committed is not None
-            self._append(committed.messages)
+            self._append(messages_in(committed))
             self._read[app, *place] = start + len(records)
-            if committed.outbox_no is not None:
-                processor.tidy({committed.outbox_no})
+            processor.tidy({number for number, _ in committed})
 
     def _append(self, messages: Iterable[OutgoingMessage]) -> None:
         for message in messages:
@@ -146,6 +145,11 @@ class InProcessPlatform:
             for _, rows in sorted(self.log.get(topic, {}).items())
             for record in rows
         ]
+
+
+def messages_in(unsent: Unsent) -> list[OutgoingMessage]:
+    """The messages of outbox rows, in order."""
+    return [message for _, messages in unsent for message in messages]
 
 
 def _nothing(_: object) -> None:

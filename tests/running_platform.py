@@ -120,7 +120,7 @@ def undisturbed(world: SimulatedWorld, folder: Path, settings: Settings) -> Stat
         _append(log, *heartbeat(codec, row, ends))
     for (topic, partition), records in log.items():
         for start in range(0, len(records), 500):
-            replay.apply(Chunk(topic, partition, records[start : start + 500]))
+            replay.apply((Chunk(topic, partition, records[start : start + 500]),))
     replay.finish()
     with database.reading() as transaction:
         found = state_hash(transaction, default_law())

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
+import psycopg
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
@@ -82,7 +83,10 @@ class Transaction:
     def rows(self, sql: str, parameters: Row = ()) -> list[Row]:
         """All rows of a query written with ``?`` placeholders."""
         result = self._connection.exec_driver_sql(self._placed(sql), parameters)
-        return [tuple(row) for row in result.fetchall()]
+        # The driver's own tuples: SQLAlchemy would make an object of each row, only to be made a tuple again.
+        rows: list[Row] = list(result.cursor.fetchall())
+        result.close()
+        return rows
 
     def rows_in(self, sql: str, keys: Collection[Any], parameters: Row = ()) -> list[Row]:
         """All rows of a query whose last condition is ``… IN (:keys)``."""
@@ -98,10 +102,11 @@ class Transaction:
         """Run one statement; the number of rows that it touched."""
         return self._connection.exec_driver_sql(self._placed(sql), parameters).rowcount
 
-    def execute_many(self, sql: str, parameters: Sequence[Row]) -> None:
-        """Run one statement for each row of parameters."""
-        if parameters:
-            self._connection.exec_driver_sql(self._placed(sql), list(parameters))
+    def execute_many(self, sql: str, parameters: Sequence[Row]) -> int:
+        """Run one statement for each row of parameters; the number of rows that they touched together."""
+        if not parameters:
+            return 0
+        return self._connection.exec_driver_sql(self._placed(sql), list(parameters)).rowcount
 
     def upsert(
         self,
@@ -230,29 +235,28 @@ class Database:
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
-            if _may_pass(error):
-                message = f"{self.engine.dialect.name}: {type(error.orig).__name__}: {_first_line(error)}"
+        except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+            # A driver's own error, not SQLAlchemy's, comes from the reading of rows.
+            said = error.orig if isinstance(error, DBAPIError) else error
+            if (isinstance(error, DBAPIError) and error.connection_invalidated) or _may_pass(said):
+                message = f"{self.engine.dialect.name}: {type(said).__name__}: {_first_line(said)}"
                 raise DatabaseUnavailable(message) from error
             raise
 
 
-def _first_line(error: DBAPIError) -> str:
+def _first_line(error: BaseException | None) -> str:
     # The rest of the message may quote parameters, which are people's data.
-    return str(error.orig).strip().splitlines()[0] if str(error.orig).strip() else "no detail"
+    return str(error).strip().splitlines()[0] if str(error).strip() else "no detail"
 
 
-def _may_pass(error: DBAPIError) -> bool:
+def _may_pass(error: BaseException | None) -> bool:
     """Whether waiting may help: away, restarting, locked, full, or two writers in each other's way."""
-    if error.connection_invalidated:
-        return True
-    state = getattr(error.orig, "sqlstate", None)
+    state = getattr(error, "sqlstate", None)
     if state is not None:
         return state[:2] in {"08", "40", "53", "55", "57", "58"}
-    name = type(error.orig).__name__
-    if name != "OperationalError":
+    if type(error).__name__ != "OperationalError":
         return False
-    text = str(error.orig)
+    text = str(error)
     return "no such table" not in text and "no such column" not in text and "syntax error" not in text
 
 

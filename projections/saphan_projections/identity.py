@@ -31,12 +31,25 @@ class Signature(NamedTuple):
     identifiers: tuple[str, ...]
 
 
-def _person_number(record: Mapping[str, Any]) -> str | None:
-    raw = record["non_thai_id"]
-    if raw is None:
-        return None
+#: Spellings whose identifiers are remembered: a worker's records bring the same ones and mostly come together.
+_SPELLINGS_MAX = 65_536
+
+
+@lru_cache(_SPELLINGS_MAX)
+def _number_identifier(raw: str) -> str | None:
     number = normalise_person_number(raw)
     return "nid:" + number if usable_person_number(number) else None
+
+
+@lru_cache(_SPELLINGS_MAX)
+def _document_identifier(prefix: str, raw: str) -> str | None:
+    number = normalise_passport(raw)
+    return prefix + number if usable_passport(number) else None
+
+
+def _person_number(record: Mapping[str, Any]) -> str | None:
+    raw = record["non_thai_id"]
+    return None if raw is None else _number_identifier(raw)
 
 
 def _passport(record: Mapping[str, Any], field: str = "passport_number") -> str | None:
@@ -44,8 +57,7 @@ def _passport(record: Mapping[str, Any], field: str = "passport_number") -> str 
     # An empty text is no nationality: without one the number joins no records.
     if raw is None or not nationality:
         return None
-    number = normalise_passport(raw)
-    return f"pp:{nationality}:{number}" if usable_passport(number) else None
+    return _document_identifier(f"pp:{nationality}:", raw)
 
 
 def _previous_passport(record: Mapping[str, Any]) -> str | None:
@@ -55,10 +67,7 @@ def _previous_passport(record: Mapping[str, Any]) -> str | None:
 def _numbered(prefix: str, field: str) -> Callable[[Mapping[str, Any]], str | None]:
     def identifier(record: Mapping[str, Any]) -> str | None:
         raw = record[field]
-        if raw is None:
-            return None
-        number = normalise_passport(raw)
-        return prefix + number if usable_passport(number) else None
+        return None if raw is None else _document_identifier(prefix, raw)
 
     return identifier
 

@@ -1,5 +1,6 @@
 """What link reads, keeps, changes and says: the plain values around the decision in :mod:`saphan_projections.linking`."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from hashlib import blake2b
@@ -102,7 +103,7 @@ class Numbers:
 
 @dataclass(slots=True)
 class LinkEffects:
-    """What one chunk changes: rows to write and messages to send, in order."""
+    """What one chunk changes: rows to write and messages to send, in order; ``stale`` counts repeats by feed."""
 
     records: dict[int, StoredRecord] = field(default_factory=dict)
     workers: dict[int, list[Signature]] = field(default_factory=dict)
@@ -112,7 +113,7 @@ class LinkEffects:
     generic_added: set[str] = field(default_factory=set)
     generic_removed: set[str] = field(default_factory=set)
     messages: list[LinkMessage] = field(default_factory=list)
-    stale: int = 0
+    stale: Counter[str] = field(default_factory=Counter)
 
 
 def record_key_hash(feed: str, record_id: str) -> int:

@@ -1,7 +1,8 @@
 """How link's knowledge is read and written: rows of records, workers' signatures, identifiers and heartbeats."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, fields
+from operator import attrgetter
 from typing import NamedTuple
 
 import msgpack
@@ -23,6 +24,9 @@ _RECORD_COLUMNS = (
     "record_no, key_hash, worker_no, feed, record_id, version, changed_at, content_hash, deleted,"
     ' partition, "offset", received_at, sequence, signature_hash, payload'
 )
+
+#: The row of a stored record: its fields are the columns in order.
+_RECORD_ROW = attrgetter(*(field.name for field in fields(StoredRecord)))
 
 
 class PendingHeartbeat(NamedTuple):
@@ -101,7 +105,7 @@ def read_numbers(transaction: Transaction) -> Numbers:
 
 def write_effects(transaction: Transaction, effects: LinkEffects, numbers: Numbers) -> None:
     """Write what a chunk changed."""
-    records = [_record_row(effects.records[number]) for number in sorted(effects.records)]
+    records = [_RECORD_ROW(effects.records[number]) for number in sorted(effects.records)]
     transaction.upsert(RecordRow, records, unchanged=("key_hash", "feed", "record_id"))
     gone = [(number,) for number in effects.workers_gone if number not in effects.workers]
     transaction.delete(LinkWorkerRow, gone)
@@ -120,44 +124,27 @@ def write_numbers(transaction: Transaction, numbers: Numbers) -> None:
     transaction.upsert(LinkNumbersRow, [(1, *astuple(numbers))])
 
 
-def _record_row(record: StoredRecord) -> tuple[object, ...]:
-    return (
-        record.record_no,
-        record.key_hash,
-        record.worker_no,
-        record.feed,
-        record.record_id,
-        record.version,
-        record.changed_at,
-        record.content_hash,
-        bool(record.deleted),
-        record.partition,
-        record.offset,
-        record.received_at,
-        record.sequence,
-        record.signature_hash,
-        record.payload,
+def write_freshness(transaction: Transaction, reads: Sequence[FeedRead]) -> None:
+    """Add chunks of different feed partitions to their counts."""
+    rows = transaction.rows(
+        "SELECT feed, partition, events, rejected, changed_at_max, received_at_max, complete_until FROM feed_freshness"
     )
-
-
-def write_freshness(transaction: Transaction, read: FeedRead) -> None:
-    """Add a chunk to its feed partition's counts."""
-    key = read.feed, read.partition
-    known = transaction.rows(
-        "SELECT events, rejected, changed_at_max, received_at_max, complete_until FROM feed_freshness"
-        " WHERE feed = ? AND partition = ?",
-        key,
-    )
-    events, rejected, changed_at, received_at, complete_until = known[0] if known else (0, 0, 0, 0, None)
-    row = (
-        *key,
-        events + read.events,
-        rejected + read.rejected,
-        max(changed_at, read.changed_at_max),
-        max(received_at, read.received_at_max),
-        complete_until,
-    )
-    transaction.upsert(FeedFreshnessRow, [row])
+    known = {(row[0], row[1]): row[2:] for row in rows}
+    changed = []
+    for read in reads:
+        key = read.feed, read.partition
+        events, rejected, changed_at, received_at, complete_until = known.get(key, (0, 0, 0, 0, None))
+        changed.append(
+            (
+                *key,
+                events + read.events,
+                rejected + read.rejected,
+                max(changed_at, read.changed_at_max),
+                max(received_at, read.received_at_max),
+                complete_until,
+            )
+        )
+    transaction.upsert(FeedFreshnessRow, changed)
 
 
 def write_complete_until(transaction: Transaction, feed: str, complete_until: int) -> None:

@@ -34,6 +34,11 @@ from saphan_schemas.topics import EMPLOYER_PAIRS
 #: Holders of a generic identifier that are looked at in one read when it may have become specific again.
 _HOLDERS_PER_READ = 64
 
+#: A record's feed and id.
+_Key = tuple[str, str]
+#: The owners of each identifier of a signature, in its order: the very lists that the linker keeps.
+_Holders = list[list[int]]
+
 
 class _Worker:
     """One worker's different signatures and all identifiers in them."""
@@ -69,8 +74,8 @@ class Linker:
         self._loaded_of: dict[int, list[StoredRecord]] = {}
         #: Workers all of whose records are loaded.
         self._whole: set[int] = set()
-        self._by_key: dict[tuple[str, str], StoredRecord] = {}
-        self._key_hashes: dict[tuple[str, str], int] = {}
+        self._by_key: dict[_Key, StoredRecord] = {}
+        self._key_hashes: dict[_Key, int] = {}
 
     def apply(self, chunk: Sequence[FeedRecord]) -> LinkEffects:
         """Fold a chunk in; the result is the same state however records are cut into chunks."""
@@ -78,9 +83,8 @@ class Linker:
         self._loaded, self._loaded_of, self._whole = {}, {}, set()
         if len(self._workers) > self._cached_workers_max:
             self._workers, self._owners, self._generic = {}, {}, set()
-        self._read_ahead(chunk)
-        for event in chunk:
-            self._one(event)
+        for event, key, holders in zip(chunk, *self._read_ahead(chunk), strict=True):
+            self._one(event, key, holders)
         effects = self._effects
         effects.workers = {
             number: sorted(self._workers[number].signatures, key=signature_order)
@@ -95,10 +99,10 @@ class Linker:
 
     # -- reading ahead ---------------------------------------------------------------------------------------------
 
-    def _read_ahead(self, chunk: Sequence[FeedRecord]) -> None:
-        self._key_hashes = {
-            (event.feed, event.record_id): record_key_hash(event.feed, event.record_id) for event in chunk
-        }
+    def _read_ahead(self, chunk: Sequence[FeedRecord]) -> tuple[list[_Key], list[_Holders]]:
+        """Load what the chunk is about; the key and the identifiers' owners of each event."""
+        keys = [(event.feed, event.record_id) for event in chunk]
+        self._key_hashes = {key: record_key_hash(*key) for key in keys}
         self._by_key = {}
         for record in self._rows.records_by_key(self._key_hashes.values()):
             self._load(record)
@@ -112,27 +116,34 @@ class Linker:
             if identifier not in owners
         }
         self._load_owners(unknown)
-        self._load_whole(self._meeting(chunk))
+        holders: list[_Holders] = [
+            [owners[identifier] for identifier in event.signature.identifiers] if event.signature is not None else []
+            for event in chunk
+        ]
+        self._load_whole(self._meeting(chunk, keys, holders))
+        return keys, holders
 
-    def _meeting(self, chunk: Sequence[FeedRecord]) -> set[int]:
+    def _meeting(self, chunk: Sequence[FeedRecord], keys: Sequence[_Key], holders: Sequence[_Holders]) -> set[int]:
         """Workers whom the chunk may bring together or take apart, as far as one can see before: read them at once."""
         found: set[int] = set()
-        seen: dict[str, set[int]] = {}
-        for index, event in enumerate(chunk):
+        #: By the list of an identifier's owners, which is one and the same for all who bring the identifier.
+        seen: dict[int, set[int]] = {}
+        for index, (event, key, lists) in enumerate(zip(chunk, keys, holders, strict=True)):
             if event.signature is None:
                 continue
-            stored = self._by_key.get((event.feed, event.record_id))
+            stored = self._by_key.get(key)
             if stored is not None:
                 if stored.worker_no is not None and stored.signature_hash != event.signature_hash:
                     found.add(stored.worker_no)
                 continue
             # A worker who is still to be made stands here as a negative number.
-            met = self._owners_of(event.signature) or {~index}
-            for identifier in event.signature.identifiers:
+            met = self._owners_of(event.signature, lists) or {~index}
+            for identifier, owners in zip(event.signature.identifiers, lists, strict=True):
                 if identifier not in self._generic:
-                    if identifier in seen:
-                        met |= seen[identifier]
-                    seen[identifier] = met
+                    before = seen.get(id(owners))
+                    if before is not None:
+                        met |= before
+                    seen[id(owners)] = met
             if len(met) > 1:
                 found |= met
         return {number for number in found if number > 0}
@@ -181,18 +192,18 @@ class Linker:
 
     # -- one event -------------------------------------------------------------------------------------------------
 
-    def _one(self, event: FeedRecord) -> None:
+    def _one(self, event: FeedRecord, key: _Key, holders: _Holders) -> None:
         self._caused_at = event.received_at
-        stored = self._by_key.get((event.feed, event.record_id))
+        stored = self._by_key.get(key)
         if stored is None:
-            self._new(event)
+            self._new(event, key, holders)
             return
         if (event.version, event.changed_at, event.content_hash) <= (
             stored.version,
             stored.changed_at,
             stored.content_hash,
         ):
-            self._effects.stale += 1
+            self._effects.stale[event.feed] += 1
             return
         worker_before, signature_before = stored.worker_no, stored.signature_hash
         payload_before = stored.payload
@@ -206,18 +217,18 @@ class Linker:
             self._unowned(event, stored)
         elif worker_before is None:
             if signature is not None:
-                self._attach(stored, signature)
+                self._attach(stored, signature, holders)
         elif signature is not None and stored.signature_hash == signature_before:
             self._say("record", worker_before, stored)
         else:
             before = self._signature_of_payload(event.feed, payload_before)
             self._reattach(stored, worker_before, before, signature)
 
-    def _new(self, event: FeedRecord) -> None:
+    def _new(self, event: FeedRecord, key: _Key, holders: _Holders) -> None:
         signature = None if event.deleted else event.signature
         record = StoredRecord(
             self.numbers.record_no,
-            self._key_hashes[event.feed, event.record_id],
+            self._key_hashes[key],
             None,
             *event[:9],
             0,
@@ -225,13 +236,13 @@ class Linker:
             event.payload,
         )
         self.numbers.record_no += 1
-        self._by_key[event.feed, event.record_id] = record
+        self._by_key[key] = record
         self._load(record)
         self._effects.records[record.record_no] = record
         if event.signature is None:
             self._unowned(event, record)
         elif signature is not None:
-            self._attach(record, signature)
+            self._attach(record, signature, holders)
 
     def _unowned(self, event: FeedRecord, record: StoredRecord) -> None:
         if event.feed == EMPLOYER_PAIRS:
@@ -239,8 +250,8 @@ class Linker:
             record.sequence = message.sequence
             self._effects.messages.append(message)
 
-    def _attach(self, record: StoredRecord, signature: Signature) -> None:
-        owners = self._owners_of(signature)
+    def _attach(self, record: StoredRecord, signature: Signature, holders: _Holders) -> None:
+        owners = self._owners_of(signature, holders)
         if len(owners) > 1:
             self._regroup(owners, record)
             return
@@ -287,15 +298,12 @@ class Linker:
         record.worker_no = worker_no
         self._loaded_of.setdefault(worker_no, []).append(record)
 
-    def _owners_of(self, signature: Signature) -> set[int]:
-        known, generic = self._owners, self._generic
-        found: set[int] = set()
-        for identifier in signature.identifiers:
-            if identifier not in known:
-                self._load_owners((identifier,))
-            if identifier not in generic:
-                found.update(known[identifier])
-        return found
+    def _owners_of(self, signature: Signature, holders: _Holders) -> set[int]:
+        """Who holds the signature's specific identifiers; ``holders`` are the lists of each one's owners."""
+        if self._generic:
+            named = zip(signature.identifiers, holders, strict=True)
+            holders = [owners for identifier, owners in named if identifier not in self._generic]
+        return {worker_no for owners in holders for worker_no in owners}
 
     def _newly_generic(self, worker: _Worker, signature: Signature) -> bool:
         if len(worker.signatures) < GENERIC_BIRTH_DATES_MIN:
@@ -317,7 +325,7 @@ class Linker:
         self._load_owners([identifier for identifier in before.identifiers if identifier not in self._owners])
         touched = {worker_before}
         if signature is not None:
-            touched |= self._owners_of(signature)
+            touched |= self._owners_of(signature, [self._owners[identifier] for identifier in signature.identifiers])
             if len(touched) == 1 and only_adds(before, signature):
                 self._say("record", worker_before, record)
                 self._replace(worker_before, before, signature)
@@ -335,7 +343,8 @@ class Linker:
                 self._generic.discard(identifier)
                 self._effects.generic_added.discard(identifier)
                 self._effects.generic_removed.add(identifier)
-                self._owners[identifier] = sorted(holders)
+                # The list itself: events that are still to come have it at hand.
+                self._owners[identifier][:] = sorted(holders)
                 if holders:
                     self._regroup(holders, None)
 

@@ -4,7 +4,7 @@ The broker's committed offsets are a hint for monitoring; these rows decide. The
 the effects of the messages, so that a crash at any moment neither loses nor repeats an effect.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgpack
@@ -56,28 +56,34 @@ def claim(
     return claims
 
 
-def advance(transaction: Transaction, app: str, held: Claim, next_offset: int, now_ms: int) -> Claim:
-    """Move a partition's position; part of the chunk's transaction.
+def advance(transaction: Transaction, app: str, steps: Sequence[tuple[Claim, int]], now_ms: int) -> list[Claim]:
+    """Move the positions of different partitions, each to its new next offset; part of the transaction of the effects.
 
-    Raises Fenced when the claim is no longer ours, AlreadyCommitted when this very step is done, or was before.
+    Raises AlreadyCommitted when these very steps are done, or were before, and Fenced when a claim is no longer ours or
+    only some of the steps are done: roll back, and try each alone.
     """
-    if next_offset > held.next_offset:
-        touched = transaction.execute(
-            "UPDATE source_offset SET next_offset = ?, updated_at = ?"
-            " WHERE app = ? AND topic = ? AND partition = ? AND owner_epoch = ? AND next_offset = ?",
-            (next_offset, now_ms, app, held.topic, held.partition, held.epoch, held.next_offset),
-        )
-        if touched == 1:
-            return held._replace(next_offset=next_offset)
-    found = transaction.rows(
-        "SELECT owner_epoch, next_offset FROM source_offset WHERE app = ? AND topic = ? AND partition = ?",
-        (app, held.topic, held.partition),
+    forward = sorted((held, next_offset) for held, next_offset in steps if next_offset > held.next_offset)
+    touched = transaction.execute_many(
+        "UPDATE source_offset SET next_offset = ?, updated_at = ?"
+        " WHERE app = ? AND topic = ? AND partition = ? AND owner_epoch = ? AND next_offset = ?",
+        [
+            (next_offset, now_ms, app, held.topic, held.partition, held.epoch, held.next_offset)
+            for held, next_offset in forward
+        ],
     )
-    if found == [(held.epoch, max(next_offset, held.next_offset))]:
-        message = f"{app}: {held.topic}[{held.partition}] had reached {next_offset} already"
-        raise AlreadyCommitted(message)
-    message = f"{app}: {held.topic}[{held.partition}] now belongs to another owner (our epoch is {held.epoch})"
-    raise Fenced(message)
+    if touched == len(steps):
+        return [held._replace(next_offset=next_offset) for held, next_offset in steps]
+    found = transaction.rows(
+        "SELECT topic, partition, owner_epoch, next_offset FROM source_offset WHERE app = ?", (app,)
+    )
+    standing = {(topic, partition): (epoch, next_offset) for topic, partition, epoch, next_offset in found}
+    for held, next_offset in steps:
+        reached = held.epoch, max(next_offset, held.next_offset)
+        if touched or standing.get((held.topic, held.partition)) != reached:
+            message = f"{app}: {held.topic}[{held.partition}] now belongs to another owner (our epoch is {held.epoch})"
+            raise Fenced(message)
+    message = f"{app}: had read on already, {', '.join(f'{row.topic}[{row.partition}]' for row, _ in steps)}"
+    raise AlreadyCommitted(message)
 
 
 def lost_claims(transaction: Transaction, app: str, claims: Iterable[Claim]) -> set[tuple[str, int, int]]:
@@ -95,7 +101,7 @@ def positions(transaction: Transaction, app: str) -> Mapping[tuple[str, int], in
 def put_outbox(
     transaction: Transaction, app: str, topic: str, partition: int, messages: list[OutgoingMessage]
 ) -> int | None:
-    """Keep a chunk's messages until they are sent; the number of the row, None when there is nothing to send."""
+    """Keep messages until they are sent; the number of the row, None when there is nothing to send."""
     if not messages:
         return None
     rows = transaction.rows(
@@ -106,15 +112,15 @@ def put_outbox(
 
 
 def pending_outbox(
-    transaction: Transaction, app: str, partitions: Iterable[tuple[str, int]]
+    transaction: Transaction, app: str, partitions: Iterable[tuple[str, int]] | None = None
 ) -> list[tuple[int, list[OutgoingMessage]]]:
-    """(number, messages) of every row of these source partitions that was not seen to be sent, oldest first."""
-    wanted = set(partitions)
+    """(number, messages) of every row that was not seen to be sent, oldest first; of these source partitions or all."""
+    wanted = None if partitions is None else set(partitions)
     rows = transaction.rows("SELECT outbox_no, topic, partition, messages FROM outbox WHERE app = ?", (app,))
     found = [
         (number, [OutgoingMessage._make(row) for row in msgpack.unpackb(messages, use_list=False)])
         for number, topic, partition, messages in rows
-        if (topic, partition) in wanted
+        if wanted is None or (topic, partition) in wanted
     ]
     return sorted(found, key=lambda row: row[0])
 

@@ -5,14 +5,14 @@ from typing import Any
 
 import faust
 
-from saphan_streams.transport import ChunkSchema, Positions
+from saphan_streams.transport import ChunkSchema, Positions, partition_bytes_max
 
-#: Chunks that may wait for an agent; a chunk is thousands of messages, so few are enough to keep it busy.
-_CHUNKS_WAITING_MAX = 4
+#: Fetches that may wait for an agent; a fetch is up to thousands of messages, so few are enough to keep it busy.
+_FETCHES_WAITING_MAX = 2
 
 
 class ChunkApp(faust.App):
-    """A Faust application whose events are chunks and whose positions lie in the application's database."""
+    """A Faust application whose events are fetches and whose positions lie in the application's database."""
 
     positions: Positions
     chunk_records_max: int
@@ -22,6 +22,7 @@ class ChunkApp(faust.App):
 def create_app(  # noqa: PLR0913 - what an application is made of
     name: str,
     *,
+    partitions: int,
     bootstrap: str,
     data_dir: str,
     positions: Positions,
@@ -30,7 +31,7 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     instance: str | None = None,
     security: Mapping[str, Any] | None = None,
 ) -> ChunkApp:
-    """An application of the consumer group ``saphan-<name>``.
+    """An application of the consumer group ``saphan-<name>``, which reads so many ``partitions``.
 
     ``instance`` makes the membership static: a restarted process gets its partitions back without a wait.
     """
@@ -43,14 +44,14 @@ def create_app(  # noqa: PLR0913 - what an application is made of
         topic_disable_leader=True,
         topic_allow_declare=False,
         topic_partitions=1,
-        stream_buffer_maxsize=_CHUNKS_WAITING_MAX,
+        stream_buffer_maxsize=_FETCHES_WAITING_MAX,
         stream_wait_empty=False,
         broker_commit_interval=1.0,
         broker_max_poll_records=chunk_records_max,
         broker_session_timeout=10.0,
         broker_heartbeat_interval=2.0,
         broker_request_timeout=30.0,
-        consumer_max_fetch_size=chunk_bytes_max,
+        consumer_max_fetch_size=partition_bytes_max(chunk_bytes_max, partitions),
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=instance,
         producer_threaded=False,
@@ -63,5 +64,5 @@ def create_app(  # noqa: PLR0913 - what an application is made of
 
 
 def chunk_topic(app: ChunkApp, *names: str) -> Any:
-    """A Faust topic whose events carry :class:`saphan_streams.transport.Chunk`."""
+    """A Faust topic whose events carry a :data:`saphan_streams.transport.Fetch`."""
     return app.topic(*names, schema=ChunkSchema())

@@ -19,15 +19,17 @@ from saphan_streams.integrate import IntegrateCounts
 from saphan_streams.link import LinkCounts
 
 
-def link_chunk(counts: LinkCounts) -> None:
-    """Link has committed a chunk of a feed."""
-    CHUNK_RECORDS.labels("link").observe(counts.events)
-    FEED_EVENTS.labels(counts.feed).inc(counts.events)
-    FEED_STALE.labels(counts.feed).inc(counts.stale)
-    for refusal in counts.refusals:
-        REJECTED.labels("link", counts.feed, refusal.reason).inc()
-    if counts.changed_at_max:
-        saw_event(counts.feed, counts.changed_at_max)
+def link_fetch(counts: LinkCounts) -> None:
+    """Link has committed what a fetch brought of its feeds."""
+    CHUNK_RECORDS.labels("link").observe(sum(read.events for read in counts.reads))
+    for read in counts.reads:
+        FEED_EVENTS.labels(read.feed).inc(read.events)
+        if read.changed_at_max:
+            saw_event(read.feed, read.changed_at_max)
+    for feed, stale in counts.stale.items():
+        FEED_STALE.labels(feed).inc(stale)
+    for feed, reason in counts.refused:
+        REJECTED.labels("link", feed, reason).inc()
     for feed, complete_until in counts.complete_until.items():
         saw_heartbeat(feed, complete_until)
 

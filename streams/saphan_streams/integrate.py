@@ -1,4 +1,4 @@
-"""How integrate works through a chunk: fold the records of its workers, decide their alerts, tell what changed."""
+"""How integrate works through a fetch: fold the records of its workers, decide their alerts, tell what changed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from saphan_projections import integrate_store
 from saphan_projections.alerts import EMPLOYMENT_DELETED, KIND
 from saphan_projections.database import Database, Transaction
 from saphan_projections.integrate_store import IntegrateRowsOf
-from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator
+from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator, WorkerRecord
 from saphan_projections.law import Law
 from saphan_projections.offsets import (
     AlreadyCommitted,
@@ -26,8 +26,8 @@ from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS, INSURED_PERSONS, TOPICS, WORKER_INTEGRATED
 from saphan_streams.integrated_workers import IntegratedEncoder
 from saphan_streams.reading import Refusal, dead_letters, read_worker_chunk
-from saphan_streams.shell import Committed, Resumed
-from saphan_streams.transport import Chunk
+from saphan_streams.shell import Resumed, Unsent
+from saphan_streams.transport import Chunk, Fetch
 
 APP = "integrate"
 
@@ -43,7 +43,7 @@ class IntegrateCounts(NamedTuple):
 
 @dataclass(frozen=True)
 class IntegrateSettings:
-    """What integrate needs to know of its surroundings. ``on_counts`` is told of each committed chunk."""
+    """What integrate needs to know of its surroundings. ``on_counts`` is told of each chunk that was committed."""
 
     owner: str
     worker_id_key: bytes
@@ -81,41 +81,49 @@ class IntegrateProcessor:
         self._partitions = {row.partition: _Partition(row) for row in claims}
         return Resumed(claims, unsent)
 
-    def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
-        owned = self._partitions.get(chunk.partition)
-        if owned is None:
+    def commit(self, fetch: Fetch, sent: set[int], poison: str | None) -> Unsent | None:
+        ours = [(self._partitions[chunk.partition], chunk) for chunk in fetch if chunk.partition in self._partitions]
+        if not ours:
             return None
-        if poison is None:
-            events, refusals = read_worker_chunk(self._codec, chunk)
-        else:
-            events, refusals = [], [Refusal(record, "processing_failed", poison) for record in chunk.records]
+        reads = [self._read(chunk, poison) for _, chunk in ours]
+        steps = [(owned.held, chunk.next_offset) for owned, chunk in ours]
+        unsent, counts = [], []
         with self._database.transaction() as transaction:
             try:
-                moved = advance(transaction, APP, owned.held, chunk.next_offset, self._settings.now_ms())
+                moved = advance(transaction, APP, steps, self._settings.now_ms())
             except AlreadyCommitted:
                 delete_outbox(transaction, sent)
-                return self._committed_before(transaction, owned, chunk)
-            integrator = self._integrator(owned, transaction)
-            effects = integrator.apply(events)
-            integrate_store.write_effects(transaction, chunk.partition, effects)
-            complete_until = integrator.watermarks.get(INSURED_PERSONS)
-            messages = [
-                *outgoing(self._codec, self._workers, effects, complete_until),
-                *dead_letters(self._codec, APP, chunk, refusals),
-            ]
-            outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)
+                return self._committed_before(transaction, ours)
+            for (owned, chunk), (events, refusals) in zip(ours, reads, strict=True):
+                integrator = self._integrator(owned, transaction)
+                effects = integrator.apply(events)
+                integrate_store.write_effects(transaction, chunk.partition, effects)
+                messages = [
+                    *outgoing(self._codec, self._workers, effects, integrator.watermarks.get(INSURED_PERSONS)),
+                    *dead_letters(self._codec, APP, chunk, refusals),
+                ]
+                # A row each: the partitions may get different owners.
+                outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)
+                if outbox_no is not None:
+                    unsent.append((outbox_no, messages))
+                counts.append(_counted(chunk, effects, refusals))
             delete_outbox(transaction, sent)
-        owned.held = moved
-        told = [change.decision.state for change in effects.alerts if change.told]
-        told += ["withdrawn"] * len(effects.alerts_deleted)
-        self._settings.on_counts(IntegrateCounts(chunk.topic, len(chunk.records), told, refusals))
-        return Committed(outbox_no, messages)
+        for (owned, _), held in zip(ours, moved, strict=True):
+            owned.held = held
+        for row in counts:
+            self._settings.on_counts(row)
+        return unsent
 
-    def _committed_before(self, transaction: Transaction, owned: _Partition, chunk: Chunk) -> Committed:
-        unsent = pending_outbox(transaction, APP, [(chunk.topic, chunk.partition)])
-        owned.held = owned.held._replace(next_offset=max(owned.held.next_offset, chunk.next_offset))
-        owned.integrator = None
-        return Committed(*unsent[-1]) if unsent else Committed(None, ())
+    def _read(self, chunk: Chunk, poison: str | None) -> tuple[list[WorkerRecord], list[Refusal]]:
+        if poison is None:
+            return read_worker_chunk(self._codec, chunk)
+        return [], [Refusal(record, "processing_failed", poison) for record in chunk.records]
+
+    def _committed_before(self, transaction: Transaction, ours: Sequence[tuple[_Partition, Chunk]]) -> Unsent:
+        for owned, chunk in ours:
+            owned.held = owned.held._replace(next_offset=max(owned.held.next_offset, chunk.next_offset))
+            owned.integrator = None
+        return pending_outbox(transaction, APP, [chunk.place for _, chunk in ours])
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         return {(row.held.topic, row.held.partition): row.held.next_offset for row in self._partitions.values()}
@@ -154,6 +162,12 @@ class IntegrateProcessor:
                 self._settings.worker_id_key,
             )
         return owned.integrator
+
+
+def _counted(chunk: Chunk, effects: IntegrateEffects, refusals: Sequence[Refusal]) -> IntegrateCounts:
+    told = [change.decision.state for change in effects.alerts if change.told]
+    told += ["withdrawn"] * len(effects.alerts_deleted)
+    return IntegrateCounts(chunk.topic, len(chunk.records), told, refusals)
 
 
 def outgoing(

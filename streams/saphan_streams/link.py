@@ -1,4 +1,4 @@
-"""How link works through a chunk: whose record is it, what moves, and which heartbeat may pass on."""
+"""How link works through a fetch: whose record is it, what moves, and which heartbeat may pass on."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,9 +24,9 @@ from saphan_projections.offsets import (
 )
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
-from saphan_streams.reading import FeedChunk, Refusal, dead_letters, read_feed_chunk
-from saphan_streams.shell import Committed, Resumed
-from saphan_streams.transport import Chunk
+from saphan_streams.reading import FeedChunk, Refusal, dead_letters, feed_read, read_feed_chunk
+from saphan_streams.shell import Resumed, Unsent
+from saphan_streams.transport import Chunk, Fetch
 
 APP = "link"
 _LEASE_MS = 15_000
@@ -37,19 +37,17 @@ class LeaseHeld(DatabaseUnavailable):
 
 
 class LinkCounts(NamedTuple):
-    """What one chunk counted, for the metrics."""
+    """What one transaction counted, for the metrics: by feed partition, (feed, reason) of each refusal, by feed."""
 
-    feed: str
-    events: int
-    stale: int
-    refusals: Sequence[Refusal]
-    changed_at_max: int
+    reads: Sequence[FeedRead]
+    refused: Sequence[tuple[str, str]]
+    stale: Mapping[str, int]
     complete_until: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class LinkSettings:
-    """What link needs to know of its surroundings. ``on_counts`` is told of each committed chunk."""
+    """What link needs to know of its surroundings. ``on_counts`` is told of each transaction."""
 
     owner: str
     message_bytes_max: int
@@ -88,58 +86,66 @@ class LinkProcessor:
         with self._database.transaction() as transaction:
             lease = self._take_lease(transaction)
             claims = claim(transaction, APP, partitions, settings.owner, settings.now_ms())
-            unsent = pending_outbox(transaction, APP, partitions)
+            unsent = pending_outbox(transaction, APP)
             self._held = link_store.held_heartbeats(transaction)
         self._lease = lease
         self._claims = {(row.topic, row.partition): row for row in claims}
         self._linker = None
         return Resumed(claims, unsent)
 
-    def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
-        held = self._claims.get((chunk.topic, chunk.partition))
-        if held is None or self._lease is None:
+    def commit(self, fetch: Fetch, sent: set[int], poison: str | None) -> Unsent | None:
+        ours = [chunk for chunk in fetch if chunk.place in self._claims]
+        if not ours or self._lease is None:
             return None
         settings = self._settings
-        if poison is None:
-            read = read_feed_chunk(self._codec, chunk, settings.message_bytes_max)
-        else:
-            read = FeedChunk([], [], [Refusal(record, "processing_failed", poison) for record in chunk.records])
+        reads = [(chunk, self._read(chunk, poison)) for chunk in ours]
+        steps = [(self._claims[chunk.place], chunk.next_offset) for chunk in ours]
         with self._database.transaction() as transaction:
             keep_lease(transaction, APP, self._lease, settings.now_ms())
             try:
-                moved = advance(transaction, APP, held, chunk.next_offset, settings.now_ms())
+                moved = advance(transaction, APP, steps, settings.now_ms())
             except AlreadyCommitted:
                 delete_outbox(transaction, sent)
-                return self._committed_before(transaction, held, chunk)
+                return self._committed_before(transaction, steps)
+            claims = {**self._claims, **{(row.topic, row.partition): row for row in moved}}
             linker = self._linker_for(transaction)
-            effects = linker.apply(read.events)
-            link_store.hold_heartbeats(transaction, read.heartbeats)
-            waiting = self._held + read.heartbeats
-            passing = self._passing(waiting, moved)
+            effects = linker.apply([event for _, read in reads for event in read.events])
+            heartbeats = [row for _, read in reads for row in read.heartbeats]
+            link_store.hold_heartbeats(transaction, heartbeats)
+            waiting = self._held + heartbeats
+            passing = self._passing(waiting, claims)
             said = [linker.broadcast("heartbeat", link_store.as_feed_record(row)) for row in passing]
             link_store.write_effects(transaction, effects, linker.numbers)
-            counts = self._note(transaction, chunk, read, effects.stale, passing)
-            for row in passing:
-                link_store.release_heartbeats(transaction, row.feed, row.complete_until)
-                link_store.write_complete_until(transaction, row.feed, row.complete_until)
-            messages = [
-                *self._outgoing([*effects.messages, *said]),
-                *dead_letters(self._codec, APP, chunk, read.refusals),
-            ]
-            outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)
+            feed_reads = [feed_read(chunk, read) for chunk, read in reads]
+            link_store.write_freshness(transaction, feed_reads)
+            complete_until = {row.feed: row.complete_until for row in passing}
+            for feed, until in complete_until.items():
+                link_store.release_heartbeats(transaction, feed, until)
+                link_store.write_complete_until(transaction, feed, until)
+            messages = outgoing(self._codec, [*effects.messages, *said])
+            for chunk, read in reads:
+                messages += dead_letters(self._codec, APP, chunk, read.refusals)
+            # One row for all, under any of the places: every partition is this one process's.
+            outbox_no = put_outbox(transaction, APP, *ours[0].place, messages)
             delete_outbox(transaction, sent)
-        self._claims[chunk.topic, chunk.partition] = moved
-        self._held = [row for row in waiting if row.complete_until > counts.complete_until.get(row.feed, -1)]
-        settings.on_counts(counts)
-        return Committed(outbox_no, messages)
+        self._claims = claims
+        self._held = [row for row in waiting if row.complete_until > complete_until.get(row.feed, -1)]
+        refused = [(chunk.topic, refusal.reason) for chunk, read in reads for refusal in read.refusals]
+        settings.on_counts(LinkCounts(feed_reads, refused, effects.stale, complete_until))
+        return [] if outbox_no is None else [(outbox_no, messages)]
 
-    def _committed_before(self, transaction: Transaction, held: Claim, chunk: Chunk) -> Committed:
-        unsent = pending_outbox(transaction, APP, [(chunk.topic, chunk.partition)])
-        reached = max(held.next_offset, chunk.next_offset)
-        self._claims[chunk.topic, chunk.partition] = held._replace(next_offset=reached)
+    def _read(self, chunk: Chunk, poison: str | None) -> FeedChunk:
+        if poison is None:
+            return read_feed_chunk(self._codec, chunk, self._settings.message_bytes_max)
+        return FeedChunk([], [], [Refusal(record, "processing_failed", poison) for record in chunk.records])
+
+    def _committed_before(self, transaction: Transaction, steps: Sequence[tuple[Claim, int]]) -> Unsent:
+        for held, next_offset in steps:
+            reached = max(held.next_offset, next_offset)
+            self._claims[held.topic, held.partition] = held._replace(next_offset=reached)
         self._held = link_store.held_heartbeats(transaction)
         self._linker = None
-        return Committed(*unsent[-1]) if unsent else Committed(None, ())
+        return pending_outbox(transaction, APP)
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         return {key: row.next_offset for key, row in self._claims.items()}
@@ -170,14 +176,15 @@ class LinkProcessor:
     def _signature_of_payload(self, feed: str, payload: bytes) -> Signature:
         return signature_of(feed, self._codec.decode(feed, payload))
 
-    def _passing(self, waiting: Sequence[PendingHeartbeat], moved: Claim) -> list[PendingHeartbeat]:
-        """The newest heartbeat of each feed whose end offsets have been read, counting this chunk."""
+    def _passing(
+        self, waiting: Sequence[PendingHeartbeat], claims: Mapping[tuple[str, int], Claim]
+    ) -> list[PendingHeartbeat]:
+        """The newest heartbeat of each feed whose end offsets have been read, with the positions of these claims."""
         if not waiting:
             return []
         next_offsets: dict[str, dict[int, int]] = {}
-        for (topic, partition), held in self._claims.items():
+        for (topic, partition), held in claims.items():
             next_offsets.setdefault(topic, {})[partition] = held.next_offset
-        next_offsets.setdefault(moved.topic, {})[moved.partition] = moved.next_offset
         newest: dict[str, PendingHeartbeat] = {}
         for row in waiting:
             known = newest.get(row.feed)
@@ -187,23 +194,6 @@ class LinkProcessor:
             if link_store.is_reached({end["partition"]: end["offset"] for end in ends}, next_offsets.get(row.feed, {})):
                 newest[row.feed] = row
         return [newest[feed] for feed in sorted(newest)]
-
-    def _note(
-        self, transaction: Transaction, chunk: Chunk, read: FeedChunk, stale: int, passing: Sequence[PendingHeartbeat]
-    ) -> LinkCounts:
-        changed_at_max = max((event.changed_at for event in read.events), default=0)
-        received_at_max = max(record.timestamp for record in chunk.records)
-        link_store.write_freshness(
-            transaction,
-            FeedRead(
-                chunk.topic, chunk.partition, len(chunk.records), len(read.refusals), changed_at_max, received_at_max
-            ),
-        )
-        complete_until = {row.feed: row.complete_until for row in passing}
-        return LinkCounts(chunk.topic, len(chunk.records), stale, read.refusals, changed_at_max, complete_until)
-
-    def _outgoing(self, messages: Sequence[LinkMessage]) -> list[OutgoingMessage]:
-        return outgoing(self._codec, messages)
 
 
 def outgoing(codec: Codec, messages: Sequence[LinkMessage]) -> list[OutgoingMessage]:

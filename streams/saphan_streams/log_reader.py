@@ -1,4 +1,4 @@
-"""What the feeds hold from their beginning up to a moment: every chunk, for a rebuild."""
+"""What the feeds hold from their beginning up to a moment: every message, for a rebuild."""
 
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
@@ -6,7 +6,9 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
-from saphan_streams.transport import Chunk, cut
+from saphan_streams.transport import Chunk, Fetch, cut, partition_bytes_max
+
+_NAMES = (*RECORD_FEEDS, HEARTBEATS)
 
 
 class LogReader:
@@ -20,7 +22,9 @@ class LogReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=chunk_bytes_max,
+            max_partition_fetch_bytes=partition_bytes_max(
+                chunk_bytes_max, sum(TOPICS[name].partitions for name in _NAMES)
+            ),
             **security,
         )
         self._records_max = chunk_records_max
@@ -31,8 +35,7 @@ class LogReader:
     async def start(self) -> int:
         """Connect and note where the feeds end now; how many offsets there are to read. Raises aiokafka's KafkaError."""
         await self._consumer.start()
-        names = (*RECORD_FEEDS, HEARTBEATS)
-        partitions = [TopicPartition(name, number) for name in names for number in range(TOPICS[name].partitions)]
+        partitions = [TopicPartition(name, number) for name in _NAMES for number in range(TOPICS[name].partitions)]
         self._consumer.assign(partitions)
         begins = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)
@@ -43,7 +46,7 @@ class LogReader:
         """Disconnect."""
         await self._consumer.stop()
 
-    async def chunks(self) -> AsyncIterator[Chunk]:
+    async def fetches(self) -> AsyncIterator[Fetch]:
         """Every message before the noted ends; partitions in any order, each one's messages in theirs."""
         left = {tp for tp in self._consumer.assignment() if self.ends[tp.topic, tp.partition] > 0}
         for tp in list(left):
@@ -51,11 +54,12 @@ class LogReader:
                 left.discard(tp)
         while left:
             fetched = await self._consumer.getmany(*left, timeout_ms=500, max_records=self._records_max)
-            for tp, records in fetched.items():
-                end = self.ends[tp.topic, tp.partition]
-                wanted = [record for record in records if record.offset < end]
-                for piece in cut(wanted, self._records_max, self._bytes_max):
-                    yield Chunk(tp.topic, tp.partition, piece)
+            wanted = {
+                tp: [record for record in records if record.offset < self.ends[tp.topic, tp.partition]]
+                for tp, records in fetched.items()
+            }
+            for group in cut(wanted, self._records_max, self._bytes_max):
+                yield tuple(Chunk(tp.topic, tp.partition, piece) for tp, piece in group)
             for tp in list(left):
                 # The last offsets may be gone (compaction, transaction marks): the position tells, not the messages.
                 if await self._consumer.position(tp) >= self.ends[tp.topic, tp.partition]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from saphan_projections.identity import signature_hash, signature_of
 from saphan_projections.integrating import WorkerRecord
 from saphan_projections.link_records import FeedRecord, LinkMessage
-from saphan_projections.link_store import PendingHeartbeat
+from saphan_projections.link_store import FeedRead, PendingHeartbeat
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.rules import problems
@@ -79,6 +79,13 @@ def read_feed_chunk(codec: Codec, chunk: Chunk, message_bytes_max: int) -> FeedC
                 )
             )
     return read
+
+
+def feed_read(chunk: Chunk, read: FeedChunk) -> FeedRead:
+    """What a chunk adds to the freshness of its feed partition."""
+    changed_at_max = max((event.changed_at for event in read.events), default=0)
+    received_at_max = max(record.timestamp for record in chunk.records)
+    return FeedRead(*chunk.place, len(chunk.records), len(read.refusals), changed_at_max, received_at_max)
 
 
 def _too_large(record: Any, message_bytes_max: int) -> bool:

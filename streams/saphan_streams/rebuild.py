@@ -80,8 +80,8 @@ async def rebuild(settings: Settings, shadow: Shadow, on_progress: Callable[[int
     try:
         total = await reader.start()
         with collecting_seldom():
-            async for chunk in reader.chunks():
-                replay.apply(chunk)
+            async for fetch in reader.fetches():
+                replay.apply(fetch)
                 if clock.monotonic_seconds() - told_at >= _PROGRESS_SECONDS:
                     told_at = clock.monotonic_seconds()
                     on_progress(replay.events, total)

@@ -10,16 +10,16 @@ from saphan_projections.integrate_store import IntegrateRowsOf
 from saphan_projections.integrating import Integrator, WorkerRecord
 from saphan_projections.law import Law
 from saphan_projections.link_records import LinkMessage, Numbers
-from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
+from saphan_projections.link_store import LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
-from saphan_streams.reading import read_feed_chunk
-from saphan_streams.transport import Chunk
+from saphan_streams.reading import feed_read, read_feed_chunk
+from saphan_streams.transport import Fetch
 
 
 class Replay:
-    """Folds chunks of the feeds into two databases (which may be one): link's tables and integrate's.
+    """Folds fetches of the feeds into two databases (which may be one): link's tables and integrate's.
 
     Heartbeats pass at :meth:`finish`, as live only those whose end offsets have been read.
     """
@@ -41,21 +41,19 @@ class Replay:
         self.events = 0
         self.refused = 0
 
-    def apply(self, chunk: Chunk) -> None:
-        """Fold one chunk of a feed in."""
-        read = read_feed_chunk(self._codec, chunk, self._message_bytes_max)
-        self.events += len(chunk.records)
-        self.refused += len(read.refusals)
-        self._heartbeats += read.heartbeats
-        self._next_offsets.setdefault(chunk.topic, {})[chunk.partition] = chunk.next_offset
+    def apply(self, fetch: Fetch) -> None:
+        """Fold chunks of different feed partitions in."""
+        reads = [(chunk, read_feed_chunk(self._codec, chunk, self._message_bytes_max)) for chunk in fetch]
+        for chunk, read in reads:
+            self.events += len(chunk.records)
+            self.refused += len(read.refusals)
+            self._heartbeats += read.heartbeats
+            self._next_offsets.setdefault(chunk.topic, {})[chunk.partition] = chunk.next_offset
         with self._link.transaction() as transaction:
             self._link_rows.use(transaction)
-            effects = self._linker.apply(read.events)
+            effects = self._linker.apply([event for _, read in reads for event in read.events])
             link_store.write_effects(transaction, effects, self._linker.numbers)
-            changed_at_max = max((event.changed_at for event in read.events), default=0)
-            received_at_max = max(record.timestamp for record in chunk.records)
-            counts = len(chunk.records), len(read.refusals), changed_at_max, received_at_max
-            link_store.write_freshness(transaction, FeedRead(chunk.topic, chunk.partition, *counts))
+            link_store.write_freshness(transaction, [feed_read(chunk, read) for chunk, read in reads])
         self._integrate(effects.messages)
 
     def finish(self) -> None:

@@ -65,6 +65,7 @@ class Role:
         self.shell = Shell(name, processor, self.relay, on_ready)
         self.app = create_app(
             name,
+            partitions=sum(TOPICS[topic].partitions for topic in topics),
             bootstrap=settings.bootstrap,
             data_dir=str(faust_dir),
             positions=self.shell,
@@ -117,8 +118,8 @@ async def _no_bounds() -> Mapping[TP, tuple[int, int]]:
 
 def _add_agent(app: ChunkApp, name: str, topics: tuple[str, ...], shell: Shell) -> None:
     async def work(stream: Any) -> None:
-        async for chunk in stream:
-            await shell.handle(chunk)
+        async for fetch in stream:
+            await shell.handle(fetch)
 
     app.agent(chunk_topic(app, *topics), name=name, concurrency=1)(work)
 
@@ -146,7 +147,7 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
         database,
         Codec(),
         LinkSettings(
-            owner_name("link", str(settings.data_dir)), settings.message_bytes_max, clock.now_ms, counting.link_chunk
+            owner_name("link", str(settings.data_dir)), settings.message_bytes_max, clock.now_ms, counting.link_fetch
         ),
     )
     # Before the consumer group is joined: a standby that were given partitions would leave them unread.

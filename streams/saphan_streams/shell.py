@@ -1,7 +1,7 @@
-"""What happens around a chunk: commit, send, and what to do when the database, the broker or a message fails.
+"""What happens around a fetch: commit, send, and what to do when the database, the broker or a message fails.
 
 Nothing here decides what a record means. An agent never raises, because Faust acknowledges an event whose agent
-raised, and that would lose a whole chunk.
+raised, and that would lose the whole fetch.
 """
 
 import asyncio
@@ -16,12 +16,14 @@ from saphan_infra.metrics import TRANSACTION_SECONDS
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_streams.relay import Relay
-from saphan_streams.transport import Bounds, Chunk
+from saphan_streams.transport import Bounds, Chunk, Fetch
 
 _RETRY_SECONDS_MIN = 0.25
 _RETRY_SECONDS_MAX = 10.0
 
 Result = TypeVar("Result")
+#: Outbox rows: their numbers and messages.
+Unsent = Sequence[tuple[int, Sequence[OutgoingMessage]]]
 
 log = get_logger("saphan.shell")
 
@@ -34,27 +36,21 @@ class Resumed(NamedTuple):
     """What an application holds after an assignment: its claims and what its predecessor left unsent."""
 
     claims: Sequence[Claim]
-    unsent: Sequence[tuple[int, Sequence[OutgoingMessage]]]
-
-
-class Committed(NamedTuple):
-    """What a committed chunk still has to send; ``outbox_no`` is None when there is nothing."""
-
-    outbox_no: int | None
-    messages: Sequence[OutgoingMessage]
+    unsent: Unsent
 
 
 class Processor(Protocol):
-    """One application's work on chunks; synchronous, called from one thread at a time."""
+    """One application's work on fetches; synchronous, called from one thread at a time."""
 
     def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:
         """Claim exactly these partitions. Raises DatabaseUnavailable."""
 
-    def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
-        """One chunk in one transaction, deleting the outbox rows that were sent.
+    def commit(self, fetch: Fetch, sent: set[int], poison: str | None) -> Unsent | None:
+        """A fetch in one transaction, deleting the outbox rows that were sent; the rows that are to be sent.
 
-        ``poison`` refuses every message of the chunk with this detail instead of processing it. None: the chunk's
-        partition is not ours. Raises DatabaseUnavailable, Fenced, or anything else when a message breaks the code.
+        ``poison`` refuses every message with this detail instead of processing it. Chunks of partitions that are not
+        ours are left out; None: none of them is. Raises DatabaseUnavailable, Fenced when one of the partitions was
+        taken over, or anything else when a message breaks the code; nothing is written then.
         """
 
     def positions(self) -> Mapping[tuple[str, int], int]:
@@ -97,21 +93,21 @@ class Shell:
         self._on_ready()
         return positions
 
-    async def handle(self, chunk: Chunk) -> None:
-        """Process a chunk whatever happens; returns when it is committed and handed to the relay, or is not ours."""
+    async def handle(self, fetch: Fetch) -> None:
+        """Process a fetch whatever happens; returns when it is committed and handed to the relay, or is not ours."""
         if self._stopping:
             return
         try:
-            await self._commit(chunk, None)
+            await self._commit(fetch, None)
         except Fenced as fenced:
             self._processor.reset()
-            log.warning("dropped a chunk that another owner processes", why=str(fenced))
+            await self._fenced(fetch, fenced)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a message does to the code, the next one must be read
             self._processor.reset()
             if not self._stopping:
-                await self._isolate(chunk, error)
+                await self._isolate(fetch, error)
 
     async def tidy(self) -> None:
         """Between chunks: delete what was sent and keep what must be renewed. Raises Fenced: another one is active."""
@@ -124,7 +120,7 @@ class Shell:
             log.warning("waiting for the database", why=str(away))
 
     async def stop(self) -> None:
-        """Stop sending and give up what only one process may hold; chunks that come later are left for the next start."""
+        """Stop sending and give up what only one process may hold; what comes later is left for the next start."""
         if self._stopping:
             return
         self._stopping = True
@@ -135,44 +131,52 @@ class Shell:
             log.warning("stopped without giving up the lease", why=str(error))
         self.thread.shutdown(wait=True)
 
-    async def _commit(self, chunk: Chunk, poison: str | None) -> None:
-        def commit() -> Committed | None:
+    async def _commit(self, fetch: Fetch, poison: str | None) -> None:
+        def commit() -> Unsent | None:
             with TRANSACTION_SECONDS.labels(self.name).time():
-                return self._processor.commit(chunk, sent, poison)
+                return self._processor.commit(fetch, sent, poison)
 
         # Taken here, not in the thread of the commit: the relay notes what is sent in this one.
         sent = self._relay.take_sent()
         try:
-            committed = await self._when_available(commit)
+            unsent = await self._when_available(commit)
         except BaseException:
             self._relay.put_back(sent)
             raise
-        if committed is None:
+        if unsent is None:
             # Not ours any more: nothing was written, and so nothing was deleted.
             self._relay.put_back(sent)
             return
         self._relay.forget(sent)
-        if committed.outbox_no is not None:
-            await self._relay.submit(committed.outbox_no, committed.messages)
+        for outbox_no, messages in unsent:
+            await self._relay.submit(outbox_no, messages)
 
-    async def _isolate(self, chunk: Chunk, error: Exception) -> None:
-        """Halve a chunk that breaks the code until the message that does it stands alone, and refuse that one."""
-        where = {"topic": chunk.topic, "partition": chunk.partition, "offset": chunk.records[0].offset}
-        if len(chunk.records) == 1:
-            log.error("a message breaks the processing, it goes to the dead letters", error=repr(type(error)), **where)
-            await self._refuse(chunk, f"processing raised {type(error).__name__}")
+    async def _fenced(self, fetch: Fetch, fenced: Fenced) -> None:
+        """Some of the partitions belong to somebody else; those that do not must not be passed over."""
+        if len(fetch) == 1:
+            log.warning("dropped a chunk that another owner processes", why=str(fenced))
             return
-        log.error("a chunk failed, looking for the message that does it", error=repr(type(error)), **where)
-        middle = len(chunk.records) // 2
-        await self.handle(chunk._replace(records=chunk.records[:middle]))
-        await self.handle(chunk._replace(records=chunk.records[middle:]))
+        for chunk in fetch:
+            await self.handle((chunk,))
+
+    async def _isolate(self, fetch: Fetch, error: Exception) -> None:
+        """Halve a fetch that breaks the code until the message that does it stands alone, and refuse that one."""
+        first, *others = fetch
+        where = {"topic": first.topic, "partition": first.partition, "offset": first.records[0].offset}
+        if not others and len(first.records) == 1:
+            log.error("a message breaks the processing, it goes to the dead letters", error=repr(type(error)), **where)
+            await self._refuse(first, f"processing raised {type(error).__name__}")
+            return
+        log.error("a fetch failed, looking for the message that does it", error=repr(type(error)), **where)
+        for half in _halves(fetch):
+            await self.handle(half)
 
     async def _refuse(self, chunk: Chunk, poison: str) -> None:
         """Put a message into the dead letters. When even that fails, wait: to go on would lose the message."""
         pause_seconds = _RETRY_SECONDS_MIN
         while not self._stopping:
             try:
-                await self._commit(chunk, poison)
+                await self._commit((chunk,), poison)
             except Fenced as fenced:
                 self._processor.reset()
                 log.warning("dropped a chunk that another owner processes", why=str(fenced))
@@ -201,6 +205,16 @@ class Shell:
                 log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
                 await asyncio.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+
+
+def _halves(fetch: Fetch) -> tuple[Fetch, Fetch]:
+    """A fetch of more than one message in two: by partitions, a single one's by messages."""
+    if len(fetch) > 1:
+        middle = len(fetch) // 2
+        return fetch[:middle], fetch[middle:]
+    (chunk,) = fetch
+    middle = len(chunk.records) // 2
+    return (chunk._replace(records=chunk.records[:middle]),), (chunk._replace(records=chunk.records[middle:]),)
 
 
 def _position(claim: Claim, first: int, end: int) -> int:

@@ -1,8 +1,8 @@
-"""How much of a partition one Faust event carries: a whole fetched chunk instead of one message.
+"""How much of the log one Faust event carries: all that a fetch brought, of all partitions, instead of one message.
 
 Stock Faust creates and cancels several asyncio tasks for each message. This transport hands an agent one event for
-each chunk of a partition, resumes from the positions that the application keeps in its own database, and reports to
-the broker only what was acknowledged, in order.
+each fetch, resumes from the positions that the application keeps in its own database, and reports to the broker only
+what was acknowledged, in order.
 """
 
 import asyncio
@@ -16,6 +16,9 @@ from mode import Service, ServiceT
 
 from saphan_infra.broker_patience import pause_between_tries
 
+#: The least that is asked of one partition at a time, so that a fetch is worth its way.
+_PARTITION_BYTES_MIN = 65_536
+
 
 class Chunk(NamedTuple):
     """Messages of one partition in order. ``records`` are aiokafka's, with offset, timestamp, key, value, headers."""
@@ -25,10 +28,18 @@ class Chunk(NamedTuple):
     records: Sequence[Any]
 
     @property
+    def place(self) -> tuple[str, int]:
+        """The topic and the partition."""
+        return self.topic, self.partition
+
+    @property
     def next_offset(self) -> int:
         """Where the partition is to be read on after this chunk."""
         return int(self.records[-1].offset) + 1
 
+
+#: What one event carries: a chunk of each of some partitions. The messages of a partition are in one chunk.
+Fetch = tuple[Chunk, ...]
 
 #: Asks the log for the first and the end offset of each assigned partition.
 Bounds = Callable[[], Awaitable[Mapping[TP, tuple[int, int]]]]
@@ -42,7 +53,7 @@ class Positions(Protocol):
 
 
 class ChunkSchema(faust.Schema[Any, Any]):
-    """Hands a message on as it came: the chunk is already what the agent wants."""
+    """Hands a message on as it came: the fetch is already what the agent wants."""
 
     def loads_key(self, app: Any, message: Message, **_: Any) -> Any:  # noqa: ARG002 - Faust's signature
         return message.key
@@ -51,17 +62,32 @@ class ChunkSchema(faust.Schema[Any, Any]):
         return message.value
 
 
-def cut(records: Sequence[Any], records_max: int, bytes_max: int) -> Iterator[Sequence[Any]]:
-    """Pieces of at most so many records and bytes, each with at least one record, in order."""
-    start, size = 0, 0
-    for index, record in enumerate(records):
-        length = max(record.serialized_value_size, 0)
-        if index > start and (index - start >= records_max or size + length > bytes_max):
-            yield records[start:index]
-            start, size = index, 0
-        size += length
-    if start < len(records):
-        yield records[start:]
+def cut(
+    fetched: Mapping[TP, Sequence[Any]], records_max: int, bytes_max: int
+) -> Iterator[list[tuple[TP, Sequence[Any]]]]:
+    """Groups of at most so many records and bytes, each with at least one record; each partition's stay in order."""
+    group: list[tuple[TP, Sequence[Any]]] = []
+    count, size = 0, 0
+    for tp, records in fetched.items():
+        start = 0
+        for index, record in enumerate(records):
+            length = max(record.serialized_value_size, 0)
+            if count and (count >= records_max or size + length > bytes_max):
+                if index > start:
+                    group.append((tp, records[start:index]))
+                yield group
+                group, count, size, start = [], 0, 0, index
+            count += 1
+            size += length
+        if start < len(records):
+            group.append((tp, records[start:]))
+    if group:
+        yield group
+
+
+def partition_bytes_max(fetch_bytes_max: int, partitions: int) -> int:
+    """Each partition's share of a fetch, so that a backlog is read feed beside feed: a worker's records come together."""
+    return max(_PARTITION_BYTES_MIN, fetch_bytes_max // partitions)
 
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -74,7 +100,7 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class ChunkConsumer(driver.Consumer):
-    """Faust's aiokafka consumer with one event a chunk and positions of the application's own."""
+    """Faust's aiokafka consumer with one event a fetch and positions of the application's own."""
 
     app: Any  # saphan_streams.app.ChunkApp, which imports this module
 
@@ -102,45 +128,57 @@ class ChunkConsumer(driver.Consumer):
                     return
                 raise
             generation = app.consumer_generation_id
-            for tp, fetched in (records or {}).items():
-                for piece in cut(fetched, records_max, bytes_max):
-                    if not await self._deliver(tp, piece, generation):
-                        break
+            for group in cut(records or {}, records_max, bytes_max):
+                if not await self._deliver(group, generation):
+                    break
 
-    async def _deliver(self, tp: TP, piece: Sequence[Any], generation: int) -> bool:
-        """Hand one piece to the agent; False when the partition was taken away or sought meanwhile."""
+    async def _deliver(self, group: Sequence[tuple[TP, Sequence[Any]]], generation: int) -> bool:
+        """Hand one group to the agent; False when its partitions may have been taken away meanwhile."""
         if not self.flow_active or self.app.consumer_generation_id != generation:
             return False
-        expected = self._read_offset[tp]
-        if expected is not None and piece[0].offset < expected:
-            # Fetched before a seek: the same messages come again from the sought position.
-            piece = [record for record in piece if record.offset >= expected]
-            if not piece:
-                return True
-        self._read_offset[tp] = piece[-1].offset + 1
-        await self.callback(self._chunk_message(tp, piece))
+        chunks = []
+        for tp, fetched in group:
+            expected, piece = self._read_offset[tp], fetched
+            if expected is not None and piece[0].offset < expected:
+                # Fetched before a seek: the same messages come again from the sought position.
+                piece = [record for record in piece if record.offset >= expected]
+            if piece:
+                self._read_offset[tp] = piece[-1].offset + 1
+                chunks.append(Chunk(tp.topic, tp.partition, piece))
+        if chunks:
+            await self.callback(self._fetch_message(tuple(chunks)))
         return True
 
-    def _chunk_message(self, tp: TP, piece: Sequence[Any]) -> ConsumerMessage:
-        last = piece[-1]
+    def _fetch_message(self, fetch: Fetch) -> ConsumerMessage:
+        first = fetch[0]
+        last = first.records[-1]
         return ConsumerMessage(
-            tp.topic,
-            tp.partition,
+            first.topic,
+            first.partition,
             last.offset,
             last.timestamp / 1000.0,
             last.timestamp_type,
             None,
             None,
-            cast(Any, Chunk(tp.topic, tp.partition, piece)),  # ChunkSchema hands it on as it is
+            cast(Any, fetch),  # ChunkSchema hands it on as it is
             None,
             None,
             None,
-            tp,
+            TP(first.topic, first.partition),
             generation_id=self.app.consumer_generation_id,
         )
 
+    def ack(self, message: Message) -> bool:
+        """Faust acknowledges the event by its first chunk; the other partitions of the fetch are done as well."""
+        is_first = not message.acked
+        acked: bool = super().ack(message)
+        if is_first:
+            for chunk in cast(Fetch, message.value)[1:]:
+                self._acked[TP(chunk.topic, chunk.partition)].append(chunk.next_offset - 1)
+        return acked
+
     def _new_offset(self, tp: TP) -> int | None:
-        # One agent reads a partition's chunks in order, so the highest acknowledged offset has no gap before it.
+        # One agent works through the fetches in order, so the highest acknowledged offset has no gap before it.
         acked = self._acked[tp]
         if not acked:
             return None

@@ -40,7 +40,7 @@ _OF_IDENTITY = (
     ),
     _identity(
         "passports join whatever their nationality",
-        'return f"pp:{nationality}:{number}"', 'return f"pp:{number}"',
+        '_document_identifier(f"pp:{nationality}:", raw)', '_document_identifier("pp:", raw)',
         _SIGNATURES + "test_a_passport_number_is_another_one_in_another_country",
     ),
     _identity(
@@ -125,8 +125,8 @@ _OF_LINKING = (
     ),
     _linking(
         "a deletion holds whatever its version",
-        "self._effects.stale += 1\n            return",
-        "self._effects.stale += 1\n            if not event.deleted:\n                return", *_ANY_ORDER,
+        "self._effects.stale[event.feed] += 1\n            return",
+        "self._effects.stale[event.feed] += 1\n            if not event.deleted:\n                return", *_ANY_ORDER,
     ),
     _linking(
         "a deleted record stays with its worker",

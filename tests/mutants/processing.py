@@ -48,8 +48,8 @@ _OF_LINK = (
     ),
     _link(
         "the position is one message too far",
-        "moved = advance(transaction, APP, held, chunk.next_offset, settings.now_ms())",
-        "moved = advance(transaction, APP, held, chunk.next_offset + 1, settings.now_ms())", _REFUSED,
+        "steps = [(self._claims[chunk.place], chunk.next_offset) for chunk in ours]",
+        "steps = [(self._claims[chunk.place], chunk.next_offset + 1) for chunk in ours]", _REFUSED,
     ),
     _link(
         "a refused message leaves no letter",
@@ -57,7 +57,7 @@ _OF_LINK = (
     ),
     _link(
         "link's messages are not kept until they are sent",
-        "outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)",
+        "outbox_no = put_outbox(transaction, APP, *ours[0].place, messages)",
         "outbox_no = 1 if messages else None", _LOST_ANSWER,
     ),
     _link(
@@ -71,7 +71,7 @@ _OF_LINK = (
     ),
     _link(
         "the messages of a commit whose answer was lost stay unsent",
-        "return Committed(*unsent[-1]) if unsent else Committed(None, ())", "return Committed(None, ())", _LOST_ANSWER,
+        "return pending_outbox(transaction, APP)\n", "return []\n", _LOST_ANSWER,
     ),
     _link(
         "link goes on with what it read ahead of a commit that failed",
@@ -84,11 +84,11 @@ _OF_LINK = (
     ),
     _link(
         "a heartbeat overtakes the records that it covers",
-        "*self._outgoing([*effects.messages, *said]),", "*self._outgoing([*said, *effects.messages]),", _STILL_KNOWN,
+        "[*effects.messages, *said]", "[*said, *effects.messages]", _STILL_KNOWN,
     ),
     _link(
         "a heartbeat that waits is forgotten at a restart",
-        "link_store.hold_heartbeats(transaction, read.heartbeats)", "pass", _EVERY_PARTITION,
+        "link_store.hold_heartbeats(transaction, heartbeats)", "pass", _EVERY_PARTITION,
     ),
     _link(
         "a heartbeat and a pair go to one partition only",
@@ -133,8 +133,8 @@ _OF_INTEGRATE = (
     ),
     _integrate(
         "integrate deletes messages before they are acknowledged",
-        "messages)\n            delete_outbox(transaction, sent)",
-        "messages)\n            delete_outbox(transaction, sent | {outbox_no})", _UNSENT,
+        "refusals))\n            delete_outbox(transaction, sent)",
+        "refusals))\n            delete_outbox(transaction, sent | {number for number, _ in unsent})", _UNSENT,
     ),
     _integrate(
         "integrate goes on with what it read ahead of a commit that failed",
@@ -205,12 +205,12 @@ _OF_READING = (
 _OF_NUMBERS = (
     Mutant(
         "a chunk counts as one event", "saphan_streams.counting",
-        "FEED_EVENTS.labels(counts.feed).inc(counts.events)", "FEED_EVENTS.labels(counts.feed).inc()",
+        "FEED_EVENTS.labels(read.feed).inc(read.events)", "FEED_EVENTS.labels(read.feed).inc()",
         (_COUNTING + "test_what_link_committed_is_counted",),
     ),
     Mutant(
         "refusals are not counted", "saphan_streams.counting",
-        'REJECTED.labels("link", counts.feed, refusal.reason).inc()', "pass",
+        'REJECTED.labels("link", feed, reason).inc()', "pass",
         (_COUNTING + "test_what_link_committed_is_counted",),
     ),
     Mutant(

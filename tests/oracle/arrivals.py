@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from in_process import InProcessPlatform, on_sqlite
+from in_process import InProcessPlatform, messages_in, on_sqlite
 from oracle.histories import HEARTBEATS, Event
 from oracle.oracle_outcome import Outcome
 from oracle.platform_side import PlatformSays, committed, told
@@ -57,24 +57,28 @@ def arrive(platform: InProcessPlatform, records: list[Event], heartbeats: list[E
 
 
 def _step(platform: InProcessPlatform, draw: random.Random, late: list[Sequence[OutgoingMessage]]) -> bool:
-    """One random chunk of one partition that has something waiting; False when nothing waits nor comes late."""
+    """One random fetch of some partitions that have something waiting; False when nothing waits nor comes late."""
     places = list(_waiting(platform))
     if late and (not places or draw.random() < 0.1):
         platform._append(late.pop(draw.randrange(len(late))))
         return True
     if not places:
         return False
-    app, processor, topic, partition = draw.choice(places)
-    start = platform._read.get((app, topic, partition), 0)
-    records = platform.log[topic][partition][start : start + draw.choice(CHUNKS)]
-    done = processor.commit(Chunk(topic, partition, records), set(), None)
+    app, processor, *_ = draw.choice(places)
+    own = [(topic, partition) for name, _, topic, partition in places if name == app]
+    fetch = []
+    for topic, partition in draw.sample(own, min(len(own), draw.choice((1, 1, 2, 30)))):
+        start = platform._read.get((app, topic, partition), 0)
+        records = platform.log[topic][partition][start : start + draw.choice(CHUNKS)]
+        fetch.append(Chunk(topic, partition, records))
+        platform._read[app, topic, partition] = start + len(records)
+    done = processor.commit(tuple(fetch), set(), None)
     assert done is not None
-    platform._append(done.messages)
-    if done.messages and draw.random() < 0.1:
-        late.append(done.messages)
-    platform._read[app, topic, partition] = start + len(records)
-    if done.outbox_no is not None:
-        processor.tidy({done.outbox_no})
+    messages = messages_in(done)
+    platform._append(messages)
+    if messages and draw.random() < 0.1:
+        late.append(messages)
+    processor.tidy({number for number, _ in done})
     return True
 
 

@@ -155,12 +155,13 @@ def replayed(platform: InProcessPlatform, folder: Path, shape: random.Random) ->
         for partition, rows in platform.log.get(topic, {}).items()
     }
     while waiting:
-        place = shape.choice(sorted(waiting))
-        rows, size = waiting[place], shape.choice([1, 3, 100])
-        replay.apply(Chunk(*place, rows[:size]))
-        del rows[:size]
-        if not rows:
-            del waiting[place]
+        places = shape.sample(sorted(waiting), shape.randint(1, min(3, len(waiting))))
+        size = shape.choice([1, 3, 100])
+        replay.apply(tuple(Chunk(*place, waiting[place][:size]) for place in places))
+        for place in places:
+            del waiting[place][:size]
+            if not waiting[place]:
+                del waiting[place]
     replay.finish()
     with database.reading() as transaction:
         found = state_hash(transaction, default_law())

@@ -160,7 +160,8 @@ def claimed(database: Database, owner: str = "one") -> Claim:
 
 def move(database: Database, held: Claim, next_offset: int) -> Claim:
     with database.transaction() as transaction:
-        return advance(transaction, "app", held, next_offset, 2)
+        (moved,) = advance(transaction, "app", [(held, next_offset)], 2)
+    return moved
 
 
 def test_a_partition_goes_on_where_it_was_whoever_claims_it(database: Database) -> None:
@@ -193,11 +194,40 @@ def test_a_step_that_was_committed_before_is_told_as_such(database: Database) ->
         move(database, held, 9)
 
 
+def test_several_partitions_move_together_or_none_of_them_does(database: Database) -> None:
+    def move_all(*steps: tuple[Claim, int]) -> list[Claim]:
+        with database.transaction() as transaction:
+            return advance(transaction, "app", steps, 2)
+
+    def reached() -> list[int]:
+        with database.reading() as transaction:
+            found = positions(transaction, "app")
+        return [found[TOPIC, number] for number in range(3)]
+
+    with database.transaction() as transaction:
+        one, two, three = claim(transaction, "app", [(TOPIC, number) for number in range(3)], "one", 1)
+    assert [row.next_offset for row in move_all((two, 4), (one, 2))] == [4, 2]
+    assert reached() == [2, 4, 0]
+    with pytest.raises(AlreadyCommitted):
+        move_all((one, 2), (two, 4))
+    # Some done before and some not: neither is right, each has to be tried alone.
+    with pytest.raises(Fenced):
+        move_all((one, 2), (three, 1))
+    with pytest.raises(Fenced):
+        move_all((one._replace(next_offset=2), 2), (three, 1))
+    with database.transaction() as transaction:
+        claim(transaction, "app", [(TOPIC, 1)], "two", 1)
+    with pytest.raises(Fenced):
+        move_all((one._replace(next_offset=2), 5), (two._replace(next_offset=4), 6))
+    assert reached() == [2, 4, 0]
+
+
 def test_the_outbox_keeps_messages_by_source_partition_in_order_until_they_are_deleted(database: Database) -> None:
     messages = [OutgoingMessage("t", None, b"k", b"\x00\xff", 5), OutgoingMessage("t", 3, None, b"")]
     with database.transaction() as transaction:
         assert put_outbox(transaction, "app", TOPIC, 0, []) is None
         numbers = [put_outbox(transaction, "app", TOPIC, partition, messages) for partition in (0, 1, 0)]
+        assert [number for number, _ in pending_outbox(transaction, "app")] == numbers
         put_outbox(transaction, "other", TOPIC, 0, messages)
         assert pending_outbox(transaction, "app", [(TOPIC, 0)]) == [(numbers[0], messages), (numbers[2], messages)]
         assert numbers[0] is not None

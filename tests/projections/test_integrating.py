@@ -22,6 +22,7 @@ from in_process import (
     contribution,
     insured,
     job,
+    messages_in,
     on_sqlite,
     opened,
     pair,
@@ -110,9 +111,9 @@ def run_integrate(platform: InProcessPlatform, log: dict[int, list[LogRecord]], 
             back = shape.randint(0, start)
             again = log[partition][back : back + 3]
             rows = [row._replace(offset=rows[0].offset) for row in again] + list(rows)
-        committed = platform.integrate.commit(Chunk(WORKER_RECORDS, partition, rows), set(), None)
+        committed = platform.integrate.commit((Chunk(WORKER_RECORDS, partition, rows),), set(), None)
         assert committed is not None
-        platform._append(committed.messages)
+        platform._append(messages_in(committed))
         if shape.random() < 0.1:
             platform.restart()
         waiting[partition] = start + size
@@ -263,9 +264,9 @@ def test_a_deletion_that_is_read_late_does_not_outvote_the_employment_that_came_
     ]
     assert len(holding) == 2, "the two workers are in different partitions"
     for partition in holding if first else reversed(holding):
-        committed = platform.integrate.commit(Chunk(WORKER_RECORDS, partition, log[partition]), set(), None)
+        committed = platform.integrate.commit((Chunk(WORKER_RECORDS, partition, log[partition]),), set(), None)
         assert committed is not None
-        platform._append(committed.messages)
+        platform._append(messages_in(committed))
     (alert_id,) = recomputed_alerts(platform)
     assert stored_alerts(platform) == recomputed_alerts(platform)
     assert last_told(platform) == {alert_id: "overdue"}

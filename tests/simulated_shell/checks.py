@@ -151,7 +151,7 @@ def undisturbed(world: World, database: Database) -> StateHash:
                 if (row.topic, row.partition, row.offset) not in world.breaking
             ]
             if rows:
-                replay.apply(Chunk(topic, number, rows))
+                replay.apply((Chunk(topic, number, rows),))
     replay.finish()
     with database.reading() as transaction:
         return state_hash(transaction, default_law())

@@ -25,8 +25,8 @@ from saphan_schemas.values import parse_time_ms
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
-from saphan_streams.shell import Committed, Processor, Shell
-from saphan_streams.transport import Chunk
+from saphan_streams.shell import Processor, Shell, Unsent
+from saphan_streams.transport import Fetch
 
 FEEDS = (*RECORD_FEEDS, HEARTBEATS)
 _TIDY_SECONDS = 2.0
@@ -270,11 +270,11 @@ class _Breaking:
         self.resume, self.positions, self.reset = processor.resume, processor.positions, processor.reset
         self.tidy, self.release = processor.tidy, processor.release
 
-    def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
-        places = {(chunk.topic, chunk.partition, record.offset) for record in chunk.records}
+    def commit(self, fetch: Fetch, sent: set[int], poison: str | None) -> Unsent | None:
+        places = {(*chunk.place, record.offset) for chunk in fetch for record in chunk.records}
         if poison is None and places & self._world.breaking:
             self._store.breaks_after = self._world.draw.randrange(25)
         try:
-            return self._commit(chunk, sent, poison)
+            return self._commit(fetch, sent, poison)
         finally:
             self._store.breaks_after = None

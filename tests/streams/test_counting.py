@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from saphan_infra import metrics
-from saphan_streams.counting import integrate_chunk, link_chunk
+from saphan_projections.link_store import FeedRead
+from saphan_streams.counting import integrate_chunk, link_fetch
 from saphan_streams.integrate import IntegrateCounts
 from saphan_streams.link import LinkCounts
 from saphan_streams.reading import Refusal
@@ -40,10 +41,12 @@ def refusal(reason: str) -> Refusal:
 
 
 def test_what_link_committed_is_counted(counted: Counted) -> None:
-    feed = "doe.employments.v1"
-    link_chunk(LinkCounts(feed, 7, 2, [refusal("corrupt"), refusal("corrupt"), refusal("no_key")], 0, {}))
-    link_chunk(LinkCounts(feed, 3, 0, [], 0, {}))
+    feed, other = "doe.employments.v1", "doe.employers.v1"
+    reads = [FeedRead(feed, 0, 7, 3, 0, 0), FeedRead(feed, 1, 3, 0, 0, 0), FeedRead(other, 0, 5, 0, 0, 0)]
+    refused = [(feed, "corrupt"), (feed, "corrupt"), (feed, "no_key")]
+    link_fetch(LinkCounts(reads, refused, {feed: 2}, {}))
     assert counted.of("saphan_feed_events_total", feed=feed) == 10
+    assert counted.of("saphan_feed_events_total", feed=other) == 5
     assert counted.of("saphan_feed_stale_events_total", feed=feed) == 2
     assert counted.of("saphan_rejected_total", stage="link", topic=feed, reason="corrupt") == 2
     assert counted.of("saphan_rejected_total", stage="link", topic=feed, reason="no_key") == 1

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from in_process import EMPLOYMENTS, FEED_TOPICS, KEY, NOW_MS, InProcessPlatform, job
+from in_process import EMPLOYMENTS, FEED_TOPICS, KEY, NOW_MS, InProcessPlatform, job, messages_in
 
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
 from saphan_projections.law import default_law
@@ -63,12 +63,11 @@ def test_a_chunk_whose_answer_was_lost_twice_is_not_taken_for_one_that_says_noth
     database.lose_answers = 3
     for _ in range(3):
         with pytest.raises(DatabaseUnavailable):
-            processor.commit(chunk, set(), None)
+            processor.commit((chunk,), set(), None)
         processor.reset()
-    done = processor.commit(chunk, set(), None)
-    assert done is not None
-    assert done.outbox_no is not None
-    assert done.messages
+    done = processor.commit((chunk,), set(), None)
+    assert done
+    assert messages_in(done)
 
 
 def test_a_part_of_a_chunk_that_comes_again_does_not_put_the_position_back(
@@ -79,10 +78,10 @@ def test_a_part_of_a_chunk_that_comes_again_does_not_put_the_position_back(
     platform.publish(EMPLOYMENTS, *(job(number) for number in range(1, 9)))
     chunk = first_chunk(platform, (EMPLOYMENTS,))
     assert len(chunk.records) > 2
-    platform.link.commit(chunk, set(), None)
-    platform.link.commit(chunk._replace(records=chunk.records[:1]), set(), None)
+    platform.link.commit((chunk,), set(), None)
+    platform.link.commit((chunk._replace(records=chunk.records[:1]),), set(), None)
     assert platform.link.positions()[chunk.topic, chunk.partition] == chunk.next_offset
-    platform.link.commit(chunk._replace(records=chunk.records[1:]), set(), None)
+    platform.link.commit((chunk._replace(records=chunk.records[1:]),), set(), None)
     assert platform.link.positions()[chunk.topic, chunk.partition] == chunk.next_offset
 
 

@@ -15,6 +15,7 @@ from in_process import (
     InProcessPlatform,
     insured,
     job,
+    messages_in,
     on_sqlite,
     permit,
     tell_small_story,
@@ -36,7 +37,7 @@ from saphan_schemas.topics import (
 )
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LeaseHeld, LinkProcessor, LinkSettings
-from saphan_streams.shell import Committed
+from saphan_streams.shell import Unsent
 from saphan_streams.transport import Chunk
 
 LEASE_MS = 15_000
@@ -90,7 +91,7 @@ def chunks_of(platform: InProcessPlatform, topics: tuple[str, ...]) -> list[Chun
 
 def commit_stubbornly(
     platform: InProcessPlatform, app: str, chunk: Chunk, sent: set[int], prepare: Callable[[UncertainDatabase], None]
-) -> Committed:
+) -> Unsent:
     """As the shell does it: again and again, forgetting what was read ahead, until the database answers."""
     processor = platform.link if app == "link" else platform.integrate
     database = platform.link_database if app == "link" else platform.state_database
@@ -98,7 +99,7 @@ def commit_stubbornly(
     prepare(database)
     while True:
         try:
-            done = processor.commit(chunk, sent, None)
+            done = processor.commit((chunk,), sent, None)
         except DatabaseUnavailable:
             processor.reset()
             continue
@@ -126,11 +127,10 @@ def test_a_commit_whose_answer_was_lost_is_neither_repeated_nor_taken_for_anothe
         sent: set[int] = set()
         for chunk in chunks_of(platform, topics):
             done = commit_stubbornly(platform, app, chunk, sent, trouble)
-            if done.outbox_no is not None:
-                assert done.messages
-                for message in done.messages:
-                    platform.publish_raw(message.topic, message.key, message.value, message.partition)
-                sent = {done.outbox_no}
+            assert all(messages for _, messages in done)
+            for message in messages_in(done):
+                platform.publish_raw(message.topic, message.key, message.value, message.partition)
+            sent = {number for number, _ in done} or sent
         database = platform.link_database if app == "link" else platform.state_database
         with database.reading() as transaction:
             left = {number for (number,) in transaction.rows("SELECT outbox_no FROM outbox WHERE app = ?", (app,))}
@@ -154,12 +154,12 @@ def test_a_heartbeat_that_waits_is_still_known_after_an_answer_was_lost(uncertai
     platform.publish(INSURED_PERSONS, insured(1), insured(2), insured(3), insured(4))
     platform.heartbeat(INSURED_PERSONS, "2026-03-01T00:00:00Z")
     (beat,) = chunks_of(platform, (HEARTBEATS,))
-    assert commit_stubbornly(platform, "link", beat, set(), lose_the_answer).outbox_no is None
-    said = [
-        platform.codec.decode(WORKER_RECORDS, message.value)["kind"]
-        for chunk in chunks_of(platform, (INSURED_PERSONS,))
-        for message in commit_stubbornly(platform, "link", chunk, set(), lose_the_answer).messages
-    ]
+    assert commit_stubbornly(platform, "link", beat, set(), lose_the_answer) == []
+    said, sent = [], set[int]()
+    for chunk in chunks_of(platform, (INSURED_PERSONS,)):
+        done = commit_stubbornly(platform, "link", chunk, sent, lose_the_answer)
+        said += [platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in messages_in(done)]
+        sent = {number for number, _ in done}
     assert said == ["record"] * 4 + ["heartbeat"] * TOPICS[WORKER_RECORDS].partitions
 
 
@@ -171,14 +171,14 @@ def test_a_heartbeat_waits_for_every_partition_that_it_names(in_process_platform
     records = chunks_of(platform, (INSURED_PERSONS,))
     assert {chunk.partition for chunk in records} == {0, 1}
     for chunk in [*beats, *records[:-1]]:
-        done = platform.link.commit(chunk, set(), None)
+        done = platform.link.commit((chunk,), set(), None)
         assert done is not None
-        kinds = {platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in done.messages}
+        kinds = {platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in messages_in(done)}
         assert "heartbeat" not in kinds
         platform.restart()  # what waits is in the database
-    done = platform.link.commit(records[-1], set(), None)
+    done = platform.link.commit((records[-1],), set(), None)
     assert done is not None
-    last = platform.codec.decode(WORKER_RECORDS, done.messages[-1].value)
+    last = platform.codec.decode(WORKER_RECORDS, messages_in(done)[-1].value)
     assert (last["kind"], last["record_id"]) == ("heartbeat", INSURED_PERSONS)
 
 
@@ -189,13 +189,15 @@ def test_a_heartbeat_passes_with_the_last_message_that_it_names_and_not_before(
     platform.publish(INSURED_PERSONS, *(insured(number) for number in range(1, 9)))
     platform.heartbeat(INSURED_PERSONS, "2026-03-01T00:00:00Z")
     (beat,) = chunks_of(platform, (HEARTBEATS,))
-    assert platform.link.commit(beat, set(), None) is not None
+    assert platform.link.commit((beat,), set(), None) is not None
     kinds: list[set[str]] = []
     for chunk in chunks_of(platform, (INSURED_PERSONS,)):
         for record in chunk.records:
-            done = platform.link.commit(chunk._replace(records=[record]), set(), None)
+            done = platform.link.commit((chunk._replace(records=[record]),), set(), None)
             assert done is not None
-            kinds.append({platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in done.messages})
+            kinds.append(
+                {platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in messages_in(done)}
+            )
     assert kinds == [{"record"}] * 7 + [{"record", "heartbeat"}]
 
 
@@ -225,13 +227,13 @@ def test_of_several_heartbeats_the_newest_reached_passes_and_the_rest_wait(
         platform.publish(INSURED_PERSONS, insured(month))
         platform.heartbeat(INSURED_PERSONS, f"2026-0{month}-01T00:00:00Z")
     for chunk in chunks_of(platform, (HEARTBEATS,)):
-        platform.link.commit(chunk, set(), None)
+        platform.link.commit((chunk,), set(), None)
     passed = []
     for chunk in chunks_of(platform, (INSURED_PERSONS,)):
         for record in chunk.records:
-            done = platform.link.commit(chunk._replace(records=[record]), set(), None)
+            done = platform.link.commit((chunk._replace(records=[record]),), set(), None)
             assert done is not None
-            for message in done.messages:
+            for message in messages_in(done):
                 value = platform.codec.decode(WORKER_RECORDS, message.value)
                 if value["kind"] == "heartbeat":
                     passed.append(value["changed_at"])
@@ -265,10 +267,10 @@ def test_a_standby_waits_for_the_lease_and_then_fences_who_held_it(in_process_pl
     now[0] += LEASE_MS
     standby.resume(PLACES)
     with pytest.raises(Fenced):
-        active.commit(chunk, set(), None)
+        active.commit((chunk,), set(), None)
     with pytest.raises(Fenced):
         active.tidy(set())
-    assert standby.commit(chunk, set(), None) is not None
+    assert standby.commit((chunk,), set(), None) is not None
 
 
 def test_a_link_that_lost_its_lease_writes_nothing_although_no_partition_was_claimed_yet(
@@ -281,7 +283,7 @@ def test_a_link_that_lost_its_lease_writes_nothing_although_no_partition_was_cla
     now[0] += LEASE_MS
     link_of(in_process_platform, "two", lambda: now[0]).become_active()
     with pytest.raises(Fenced):
-        in_process_platform.link.commit(chunk, set(), None)
+        in_process_platform.link.commit((chunk,), set(), None)
     with in_process_platform.link_database.reading() as transaction:
         assert transaction.rows("SELECT * FROM record") == transaction.rows("SELECT * FROM outbox") == []
 
@@ -294,10 +296,10 @@ def test_a_restart_at_the_same_place_takes_over_at_once_and_fences_the_zombie(
     chunk, *_ = chunks_of(in_process_platform, (EMPLOYMENTS,))
     in_process_platform.restart()
     with pytest.raises(Fenced):
-        zombie.commit(chunk, set(), None)
+        zombie.commit((chunk,), set(), None)
     with pytest.raises(Fenced):
         zombie.tidy(set())
-    assert in_process_platform.link.commit(chunk, set(), None) is not None
+    assert in_process_platform.link.commit((chunk,), set(), None) is not None
 
 
 def test_a_lease_that_was_given_up_is_free_at_once(in_process_platform: InProcessPlatform) -> None:
@@ -306,7 +308,7 @@ def test_a_lease_that_was_given_up_is_free_at_once(in_process_platform: InProces
     # What its agent still holds is dropped, not written.
     in_process_platform.publish(EMPLOYMENTS, job(1))
     (chunk,) = chunks_of(in_process_platform, (EMPLOYMENTS,))
-    assert in_process_platform.link.commit(chunk, set(), None) is None
+    assert in_process_platform.link.commit((chunk,), set(), None) is None
 
 
 def integrate_of(platform: InProcessPlatform, owner: str) -> IntegrateProcessor:
@@ -330,8 +332,8 @@ def test_a_partition_that_moved_to_another_process_is_fenced_for_the_first_and_g
             one, two = two, one
             one.resume(places)
             with pytest.raises(Fenced):
-                two.commit(chunk, set(), None)
-        assert one.commit(chunk, set(), None) is not None
+                two.commit((chunk,), set(), None)
+        assert one.commit((chunk,), set(), None) is not None
     calm = on_sqlite(tmp_path_factory.mktemp("calm"))
     calm.log = {topic: rows for topic, rows in platform.log.items() if topic in FEED_TOPICS}
     calm.run()
@@ -344,21 +346,21 @@ def test_what_an_owner_did_not_send_is_sent_by_the_next_one(in_process_platform:
     platform.publish(EMPLOYMENTS, job(1))
     _run_link_only(platform)
     (chunk,) = chunks_of(platform, (WORKER_RECORDS,))
-    done = platform.integrate.commit(chunk, set(), None)
+    done = platform.integrate.commit((chunk,), set(), None)
     assert done is not None
     place = (WORKER_RECORDS, chunk.partition)
     other_place = (WORKER_RECORDS, (chunk.partition + 1) % 4)
     assert integrate_of(platform, "two").resume([other_place]).unsent == []
-    assert integrate_of(platform, "two").resume([place]).unsent == [(done.outbox_no, done.messages)]
+    assert integrate_of(platform, "two").resume([place]).unsent == done
 
 
 def test_a_refused_chunk_moves_the_position_and_leaves_letters(in_process_platform: InProcessPlatform) -> None:
     platform = in_process_platform
     platform.publish(EMPLOYMENTS, job(1))
     (chunk,) = chunks_of(platform, (EMPLOYMENTS,))
-    done = platform.link.commit(chunk, set(), "processing raised KeyError")
+    done = platform.link.commit((chunk,), set(), "processing raised KeyError")
     assert done is not None
-    (letter,) = (platform.codec.decode(message.topic, message.value) for message in done.messages)
+    (letter,) = (platform.codec.decode(message.topic, message.value) for message in messages_in(done))
     assert (letter["reason"], letter["detail"]) == ("processing_failed", "processing raised KeyError")
     assert letter["value"] == chunk.records[0].value
     assert platform.link.positions()[chunk.topic, chunk.partition] == chunk.next_offset

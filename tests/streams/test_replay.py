@@ -66,10 +66,11 @@ def replayed(platform: InProcessPlatform, folder: Path, shape: random.Random) ->
         if rows
     ]
     while waiting:
-        topic, partition, rows = shape.choice(waiting)
+        some = shape.sample(waiting, shape.randint(1, min(3, len(waiting))))
         size = shape.choice([1, 2, 100])
-        replay.apply(Chunk(topic, partition, rows[:size]))
-        del rows[:size]
+        replay.apply(tuple(Chunk(topic, partition, rows[:size]) for topic, partition, rows in some))
+        for _, _, rows in some:
+            del rows[:size]
         waiting = [row for row in waiting if row[2]]
     replay.finish()
     assert replay.refused == sum(len(rows) for rows in platform.log.get("dead-letters.v1", {}).values())

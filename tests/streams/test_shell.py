@@ -13,8 +13,8 @@ from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_schemas.topics import WORKER_RECORDS
 from saphan_streams import shell as shell_module
 from saphan_streams.relay import Relay
-from saphan_streams.shell import Committed, PositionLost, Resumed, Shell
-from saphan_streams.transport import Bounds, Chunk
+from saphan_streams.shell import PositionLost, Resumed, Shell, Unsent
+from saphan_streams.transport import Bounds, Chunk, Fetch
 
 TOPIC = "a-topic"
 
@@ -39,11 +39,12 @@ class Producer(BatchProducer):
 
 
 class Processor:
-    """Commits chunks to a list; ``trouble`` is asked before each commit and may raise."""
+    """Commits fetches to a list; ``trouble`` is asked before each commit and may raise."""
 
-    def __init__(self, trouble: Callable[[Chunk, str | None], None] = lambda *_: None) -> None:
+    def __init__(self, trouble: Callable[[list[str], str | None], None] = lambda *_: None) -> None:
         self.trouble = trouble
         self.committed: list[str] = []
+        self.commits = 0
         self.refused: list[str] = []
         self.outbox: dict[int, list[OutgoingMessage]] = {}
         self.claims = [Claim(TOPIC, 0, 0, 1)]
@@ -52,23 +53,24 @@ class Processor:
         self.is_ours = True
 
     def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:  # noqa: ARG002
-        self.trouble(Chunk(TOPIC, 0, []), None)
+        self.trouble([], None)
         return Resumed(self.claims, sorted(self.outbox.items()))
 
-    def commit(self, chunk: Chunk, sent: set[int], poison: str | None) -> Committed | None:
-        self.trouble(chunk, poison)
+    def commit(self, fetch: Fetch, sent: set[int], poison: str | None) -> Unsent | None:
+        values = [record.value for chunk in fetch for record in chunk.records]
+        self.trouble(values, poison)
         if not self.is_ours:
             return None
+        self.commits += 1
         for number in sent:
             self.outbox.pop(number, None)
-        values = [record.value for record in chunk.records]
         if poison is None:
             self.committed += values
         else:
             self.refused += [f"{value}: {poison}" for value in values]
         number = 1 + len(self.committed) + len(self.refused)
         self.outbox[number] = [OutgoingMessage(WORKER_RECORDS, 0, b"k", value.encode()) for value in values]
-        return Committed(number, self.outbox[number])
+        return [(number, self.outbox[number])]
 
     def positions(self) -> Mapping[tuple[str, int], int]:
         return {}
@@ -89,8 +91,12 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell_module, "_RETRY_SECONDS_MIN", 0.0)
 
 
-def chunk(*values: str) -> Chunk:
-    return Chunk(TOPIC, 0, [LogRecord(offset, value) for offset, value in enumerate(values)])
+def fetch(*chunks: Sequence[str]) -> Fetch:
+    """Chunks of the partitions 0, 1, …"""
+    return tuple(
+        Chunk(TOPIC, number, [LogRecord(offset, value) for offset, value in enumerate(values)])
+        for number, values in enumerate(chunks)
+    )
 
 
 def log_of(first: int, end: int) -> Bounds:
@@ -118,11 +124,11 @@ def run(processor: Processor, work: Callable[[Shell], Coroutine[Any, Any, None]]
     return producer
 
 
-def failing(times: int, error: Exception) -> Callable[[Chunk, str | None], None]:
+def failing(times: int, error: Exception) -> Callable[[list[str], str | None], None]:
     """Trouble for the first so many tries."""
     left = [times]
 
-    def trouble(_: Chunk, __: str | None) -> None:
+    def trouble(_: list[str], __: str | None) -> None:
         if left[0]:
             left[0] -= 1
             raise error
@@ -132,7 +138,7 @@ def failing(times: int, error: Exception) -> Callable[[Chunk, str | None], None]
 
 def test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once() -> None:
     processor = Processor(failing(5, DatabaseUnavailable("away")))
-    producer = run(processor, lambda shell: shell.handle(chunk("a", "b")))
+    producer = run(processor, lambda shell: shell.handle(fetch(["a", "b"])))
     assert processor.committed == ["a", "b"]
     assert processor.resets == 5
     assert producer.sent == [b"a", b"b"]
@@ -153,8 +159,8 @@ def test_a_chunk_of_a_partition_that_another_owner_took_is_dropped_and_the_next_
     processor = Processor(failing(1, Fenced("another owner")))
 
     async def work(shell: Shell) -> None:
-        await shell.handle(chunk("a"))
-        await shell.handle(chunk("b"))
+        await shell.handle(fetch(["a"]))
+        await shell.handle(fetch(["b"]))
 
     producer = run(processor, work)
     assert processor.committed == ["b"]
@@ -163,18 +169,52 @@ def test_a_chunk_of_a_partition_that_another_owner_took_is_dropped_and_the_next_
     assert producer.sent == [b"b"]
 
 
+def test_what_a_fetch_brought_of_several_partitions_is_one_commit() -> None:
+    processor = Processor()
+    producer = run(processor, lambda shell: shell.handle(fetch(["a"], ["b", "c"], ["d"])))
+    assert (processor.commits, processor.committed) == (1, ["a", "b", "c", "d"])
+    assert producer.sent == [b"a", b"b", b"c", b"d"]
+
+
+def test_of_a_fetch_only_the_chunk_that_another_owner_took_is_dropped() -> None:
+    """The rest would be passed over by the next fetch: the position of a partition that is ours may not leave a gap."""
+
+    def trouble(found: list[str], _: str | None) -> None:
+        if "taken" in found:
+            raise Fenced("another owner")
+
+    processor = Processor(trouble)
+    producer = run(processor, lambda shell: shell.handle(fetch(["a"], ["taken"], ["b", "c"])))
+    assert processor.committed == ["a", "b", "c"]
+    assert processor.refused == []
+    assert producer.sent == [b"a", b"b", b"c"]
+
+
+def test_a_message_that_breaks_the_code_is_found_whichever_partition_it_came_from() -> None:
+    for bad in ("a", "c", "e"):
+
+        def trouble(found: list[str], poison: str | None, bad: str = bad) -> None:
+            if poison is None and bad in found:
+                raise ZeroDivisionError
+
+        processor = Processor(trouble)
+        run(processor, lambda shell: shell.handle(fetch(["a"], ["b", "c"], ["d", "e", "f"])))
+        assert sorted(processor.committed) == [value for value in "abcdef" if value != bad]
+        assert processor.refused == [f"{bad}: processing raised ZeroDivisionError"]
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 8, 13])
 def test_a_message_that_breaks_the_code_is_refused_and_all_others_processed(count: int) -> None:
     values = [f"m{number}" for number in range(count)]
     for bad in values:
 
-        def trouble(found: Chunk, poison: str | None, bad: str = bad) -> None:
-            if poison is None and any(record.value == bad for record in found.records):
+        def trouble(found: list[str], poison: str | None, bad: str = bad) -> None:
+            if poison is None and bad in found:
                 message = "a name that must not be told"
                 raise ZeroDivisionError(message)
 
         processor = Processor(trouble)
-        producer = run(processor, lambda shell: shell.handle(chunk(*values)))
+        producer = run(processor, lambda shell: shell.handle(fetch(values)))
         assert processor.committed == [value for value in values if value != bad]
         assert processor.refused == [f"{bad}: processing raised ZeroDivisionError"]
         assert sorted(value for value in producer.sent if value) == sorted(value.encode() for value in values)
@@ -184,8 +224,8 @@ def test_a_message_that_can_neither_be_processed_nor_refused_holds_the_partition
     """Faust acknowledges an event whose agent raised; the next chunk would have passed over the message."""
     refusals_that_fail = [3]
 
-    def trouble(found: Chunk, poison: str | None) -> None:
-        if not any(record.value == "bad" for record in found.records):
+    def trouble(found: list[str], poison: str | None) -> None:
+        if "bad" not in found:
             return
         if poison is None:
             raise ZeroDivisionError
@@ -196,8 +236,8 @@ def test_a_message_that_can_neither_be_processed_nor_refused_holds_the_partition
     processor = Processor(trouble)
 
     async def work(shell: Shell) -> None:
-        await shell.handle(chunk("good", "bad"))
-        await shell.handle(chunk("later"))
+        await shell.handle(fetch(["good", "bad"]))
+        await shell.handle(fetch(["later"]))
 
     run(processor, work)
     assert processor.committed == ["good", "later"]
@@ -214,7 +254,7 @@ def test_what_a_predecessor_left_unsent_goes_out_first_and_once() -> None:
     async def work(shell: Shell) -> None:
         await shell.resume([TP(TOPIC, 0)], log_of(0, 10))
         await shell.resume([TP(TOPIC, 0)], log_of(0, 10))
-        await shell.handle(chunk("third"))
+        await shell.handle(fetch(["third"]))
 
     assert run(processor, work).sent == [b"first", b"second", b"third"]
 
@@ -223,11 +263,11 @@ def test_rows_that_were_sent_are_deleted_with_the_next_chunk_and_not_before_its_
     processor = Processor()
 
     async def work(shell: Shell) -> None:
-        await shell.handle(chunk("a"))
+        await shell.handle(fetch(["a"]))
         await shell._relay.drain()
         assert len(processor.outbox) == 1
         processor.trouble = failing(2, DatabaseUnavailable("away"))
-        await shell.handle(chunk("b"))
+        await shell.handle(fetch(["b"]))
         await shell._relay.drain()
 
     run(processor, work)
@@ -238,11 +278,11 @@ def test_rows_whose_deletion_failed_with_their_chunk_are_deleted_with_the_next_o
     processor = Processor()
 
     async def work(shell: Shell) -> None:
-        await shell.handle(chunk("a"))
+        await shell.handle(fetch(["a"]))
         await shell._relay.drain()
         processor.trouble = failing(1, Fenced("another owner"))
-        await shell.handle(chunk("b"))
-        await shell.handle(chunk("c"))
+        await shell.handle(fetch(["b"]))
+        await shell.handle(fetch(["c"]))
         await shell._relay.drain()
 
     run(processor, work)
@@ -257,10 +297,10 @@ def test_rows_that_could_not_be_deleted_between_chunks_are_deleted_with_the_next
     processor = Away()
 
     async def work(shell: Shell) -> None:
-        await shell.handle(chunk("a"))
+        await shell.handle(fetch(["a"]))
         await shell._relay.drain()
         await shell.tidy()
-        await shell.handle(chunk("b"))
+        await shell.handle(fetch(["b"]))
 
     run(processor, work)
     assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"b"]]
@@ -271,12 +311,12 @@ def test_rows_that_were_sent_are_deleted_later_when_the_next_chunk_is_not_ours()
     processor = Processor()
 
     async def work(shell: Shell) -> None:
-        await shell.handle(chunk("a"))
+        await shell.handle(fetch(["a"]))
         await shell._relay.drain()
         processor.is_ours = False
-        await shell.handle(chunk("b"))
+        await shell.handle(fetch(["b"]))
         processor.is_ours = True
-        await shell.handle(chunk("c"))
+        await shell.handle(fetch(["c"]))
 
     run(processor, work)
     assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"c"]]
@@ -287,7 +327,7 @@ def test_a_chunk_that_comes_after_the_stop_is_left_for_the_next_start() -> None:
 
     async def work(shell: Shell) -> None:
         await shell.stop()
-        await shell.handle(chunk("late"))
+        await shell.handle(fetch(["late"]))
 
     run(processor, work)
     assert processor.released
@@ -325,7 +365,7 @@ def test_a_former_owner_that_read_on_until_the_claim_is_not_taken_for_a_log_that
     """The end of the log was looked at before the claim; what the former owner read in between seemed to be missing."""
     log = [5]
 
-    def read_on(_: Chunk, __: str | None) -> None:
+    def read_on(_: list[str], __: str | None) -> None:
         log[0] = 6
         processor.claims = [Claim(TOPIC, 0, 6, 2)]
 

@@ -1,4 +1,4 @@
-"""That a partition's messages become chunks without a gap, a repeat or a change of order."""
+"""That what a fetch brings becomes groups of chunks without a gap, a repeat or a change of order in a partition."""
 
 import asyncio
 import itertools
@@ -22,34 +22,56 @@ class LogRecord(NamedTuple):
     timestamp_type: int = 0
 
 
-records = st.lists(st.builds(LogRecord, offset=st.just(0), serialized_value_size=st.integers(-1, 60)), max_size=60).map(
-    lambda rows: [row._replace(offset=number) for number, row in enumerate(rows)]
+partitions = st.dictionaries(
+    st.builds(TP, st.sampled_from(["a", "b", "c"]), st.integers(0, 1)),
+    st.lists(st.integers(-1, 60), max_size=40).map(
+        lambda sizes: [LogRecord(offset, size) for offset, size in enumerate(sizes)]
+    ),
+    max_size=5,
 )
 
 
-@given(records, st.integers(1, 20), st.integers(1, 200))
-def test_pieces_joined_are_the_whole_and_each_keeps_the_limits(
-    rows: list[LogRecord], records_max: int, bytes_max: int
+def size_of(rows: Sequence[LogRecord]) -> int:
+    return sum(max(row.serialized_value_size, 0) for row in rows)
+
+
+@given(partitions, st.integers(1, 20), st.integers(1, 200))
+def test_groups_joined_are_the_whole_in_each_partitions_order_and_each_keeps_the_limits(
+    fetched: dict[TP, list[LogRecord]], records_max: int, bytes_max: int
 ) -> None:
-    pieces = list(cut(rows, records_max, bytes_max))
-    assert [row for piece in pieces for row in piece] == rows
-    for piece in pieces:
-        assert 1 <= len(piece) <= records_max
-        assert len(piece) == 1 or sum(max(row.serialized_value_size, 0) for row in piece) <= bytes_max
+    groups = list(cut(fetched, records_max, bytes_max))
+    joined: dict[TP, list[LogRecord]] = {tp: [] for tp in fetched}
+    for group in groups:
+        assert len({tp for tp, _ in group}) == len(group), "a partition stands once in a group"
+        for tp, piece in group:
+            joined[tp] += piece
+        together = [row for _, piece in group for row in piece]
+        assert 1 <= len(together) <= records_max
+        assert len(together) == 1 or size_of(together) <= bytes_max
+    assert joined == fetched
 
 
-@given(records, st.integers(1, 20), st.integers(1, 200))
-def test_no_piece_is_smaller_than_it_must_be(rows: list[LogRecord], records_max: int, bytes_max: int) -> None:
-    pieces = list(cut(rows, records_max, bytes_max))
-    for piece, following in itertools.pairwise(pieces):
-        size = sum(max(row.serialized_value_size, 0) for row in [*piece, following[0]])
-        assert len(piece) == records_max or size > bytes_max
+@given(partitions, st.integers(1, 20), st.integers(1, 200))
+def test_no_group_is_smaller_than_it_must_be(
+    fetched: dict[TP, list[LogRecord]], records_max: int, bytes_max: int
+) -> None:
+    groups = [[row for _, piece in group for row in piece] for group in cut(fetched, records_max, bytes_max)]
+    for group, following in itertools.pairwise(groups):
+        assert len(group) == records_max or size_of([*group, following[0]]) > bytes_max
+
+
+class Topics:
+    """As much of Faust's conductor as an acknowledgement asks for."""
+
+    def acks_enabled_for(self, topic: str) -> bool:  # noqa: ARG002
+        return True
 
 
 class App:
     """As much of a Faust application as the consumer asks for."""
 
     consumer_generation_id = 1
+    topics = Topics()
 
 
 class Consumer(ChunkConsumer):
@@ -61,16 +83,21 @@ class Consumer(ChunkConsumer):
         self._read_offset: dict[TP, int | None] = defaultdict(lambda: None)
         self._acked: dict[TP, list[int]] = defaultdict(list)
         self._acked_index: dict[TP, set[int]] = defaultdict(set)
+        self._committed_offset: dict[TP, int | None] = defaultdict(lambda: None)
+        self._unacked_messages: set[Message] = set()
         self.delivered: list[Chunk] = []
         self.messages: list[Message] = []
 
     async def callback(self, message: Message) -> None:
         self.messages.append(message)
-        assert isinstance(message.value, Chunk)
-        self.delivered.append(message.value)
+        assert isinstance(message.value, tuple)
+        self.delivered += message.value
 
     def deliver(self, rows: Sequence[Any], generation: int = 1) -> bool:
-        return asyncio.run(self._deliver(PLACE, rows, generation))
+        return self.deliver_group([(PLACE, rows)], generation)
+
+    def deliver_group(self, group: Sequence[tuple[TP, Sequence[Any]]], generation: int = 1) -> bool:
+        return asyncio.run(self._deliver(group, generation))
 
     @property
     def offsets(self) -> list[int]:
@@ -126,3 +153,18 @@ def test_what_is_reported_to_the_broker_is_after_the_last_acknowledged_chunk_and
     assert consumer._new_offset(PLACE) == 18
     assert consumer._new_offset(PLACE) is None
     assert consumer._acked_index[PLACE] == set()
+
+
+def test_what_one_fetch_brought_of_several_partitions_is_one_event_and_is_acknowledged_together() -> None:
+    other = TP("b-topic", 1)
+    consumer = Consumer()
+    consumer._read_offset[PLACE] = 5
+    assert consumer.deliver_group([(PLACE, rows(3, 4)), (other, rows(7, 9))])
+    assert consumer.deliver_group([(PLACE, rows(5, 6)), (other, rows(12))])
+    trimmed, both = consumer.messages
+    assert [chunk.place for chunk in consumer.delivered] == [other, PLACE, other]
+    assert trimmed.offset == 9
+    assert consumer.ack(both)
+    assert not consumer.ack(both)
+    assert (consumer._new_offset(PLACE), consumer._new_offset(other)) == (7, 13)
+    assert consumer._new_offset(other) is None

@@ -1,8 +1,8 @@
-"""How fast link is when Faust brings it single messages as it does by default, and when it brings whole chunks.
+"""How fast link is when Faust brings it single messages as it does by default, and when it brings whole fetches.
 
-A program of its own: ``python -m saphan_cli.bench.delivery stock|stock_single|chunks SECONDS EVENTS`` with the settings in the
-environment. Both ways read the same topics from the beginning, commit with the same LinkProcessor in chunks of at most
-the same size, and publish with the same relay. Events, seconds and CPU seconds are left in a file of the data directory.
+A program of its own: ``python -m saphan_cli.bench.delivery WAY EVENTS`` with the settings in the environment. Every way
+takes the same beginning of each partition, so many events together, commits with the same LinkProcessor and publishes
+with the same relay. Events, seconds and CPU seconds are left in a file of the data directory.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -27,12 +27,13 @@ from saphan_infra.settings import Settings, load_settings
 from saphan_projections.database import Database
 from saphan_projections.migrate import migrate
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
 from saphan_streams.app import chunk_topic, create_app
+from saphan_streams.collecting import collecting_seldom
 from saphan_streams.link import LinkCounts, LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
 from saphan_streams.shell import Shell
-from saphan_streams.transport import Chunk
+from saphan_streams.transport import Chunk, Fetch
 
 #: Where the result is left, in the data directory.
 RESULT_FILE = "result.json"
@@ -53,34 +54,37 @@ class _Record(NamedTuple):
 
 
 class Tally:
-    """Counts committed events between the first that the agent gets and the end of the time."""
+    """Counts committed events from the first that the agent gets; ``ends`` says how much of each partition is wanted."""
 
-    def __init__(self, seconds: float, events_max: int) -> None:
-        self._seconds = seconds
-        self._events_max = events_max
+    def __init__(self, ends: Mapping[tuple[str, int], int]) -> None:
+        self._ends = ends
+        self._events_max = sum(ends.values())
         self._began: float | None = None
         self._cpu_began = 0.0
         self.events = 0
         self.at = 0.0
         self.cpu = 0.0
 
-    def begin(self) -> None:
-        """The agent has got something."""
+    def wanted(self, fetch: Fetch) -> Fetch:
+        """What of a fetch counts. The first call starts the clock."""
         if self._began is None:
             self._began = monotonic_seconds()
             self._cpu_began = _cpu_seconds()
+        found = []
+        for chunk in fetch:
+            end = self._ends[chunk.place]
+            records = [record for record in chunk.records if record.offset < end]
+            if records:
+                found.append(chunk._replace(records=records))
+        return tuple(found)
 
     def committed(self, counts: LinkCounts) -> None:
-        """A chunk is committed."""
-        self.events += counts.events
+        """A fetch is committed."""
+        self.events += sum(read.events for read in counts.reads)
         self.at, self.cpu = monotonic_seconds(), _cpu_seconds()
 
-    def time_is_over(self) -> bool:
-        """Whether no more is to be taken."""
-        return self._began is not None and monotonic_seconds() - self._began >= self._seconds
-
-    def is_complete(self, waiting: int) -> bool:
-        """Whether everything that there is has come, ``waiting`` events of it not yet committed."""
+    def is_complete(self, waiting: int = 0) -> bool:
+        """Whether everything that is wanted has come, ``waiting`` events of it not yet committed."""
         return self.events + waiting >= self._events_max
 
     def report(self) -> dict[str, Any]:
@@ -101,10 +105,11 @@ async def _leave(shell: Shell) -> None:
     await asyncio.Event().wait()
 
 
-def chunks_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
-    """Link's own way: one Faust event for each fetched chunk."""
+def fetches_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
+    """Link's own way: one Faust event for all that a fetch brought."""
     app = create_app(
-        "bench-chunks",
+        "bench-fetches",
+        partitions=sum(TOPICS[name].partitions for name in _NAMES),
         bootstrap=settings.bootstrap,
         data_dir=str(settings.data_dir),
         positions=shell,
@@ -113,21 +118,20 @@ def chunks_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
     )
 
     async def work(stream: Any) -> None:
-        async for chunk in stream:
-            tally.begin()
-            if tally.time_is_over():
-                break
-            await shell.handle(chunk)
-            if tally.is_complete(0):
+        async for fetch in stream:
+            wanted = tally.wanted(fetch)
+            if wanted:
+                await shell.handle(wanted)
+            if tally.is_complete():
                 break
         await _leave(shell)
 
-    app.agent(chunk_topic(app, *_NAMES), name="chunks", concurrency=1)(work)
+    app.agent(chunk_topic(app, *_NAMES), name="fetches", concurrency=1)(work)
     return app
 
 
 def stock_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
-    """Faust as it comes: its own transport, one event for each message; the agent collects them into chunks."""
+    """Faust as it comes: its own transport, one event for each message; the agent collects what it commits together."""
     return _stock_app(settings, shell, tally, settings.chunk_records_max)
 
 
@@ -156,22 +160,16 @@ def _stock_app(settings: Settings, shell: Shell, tally: Tally, collected_max: in
         waiting: dict[tuple[str, int], list[_Record]] = {}
         count = 0
         async for event in stream.events():
-            tally.begin()
-            if tally.time_is_over():
-                break
             message = event.message
-            rows = waiting.setdefault((message.topic, message.partition), [])
-            rows.append(_as_fetched(message))
-            count += 1
-            if len(rows) >= collected_max:
-                count -= len(rows)
-                await shell.handle(
-                    Chunk(message.topic, message.partition, waiting.pop((message.topic, message.partition)))
-                )
-            if tally.is_complete(count):
+            single = Chunk(message.topic, message.partition, [_as_fetched(message)])
+            for chunk in tally.wanted((single,)):
+                waiting.setdefault(chunk.place, []).extend(chunk.records)
+                count += 1
+            if count >= collected_max or tally.is_complete(count):
+                await shell.handle(tuple(Chunk(*place, rows) for place, rows in waiting.items()))
+                waiting, count = {}, 0
+            if tally.is_complete():
                 break
-        for (name, partition), rows in waiting.items():
-            await shell.handle(Chunk(name, partition, rows))
         await _leave(shell)
 
     app.agent(topic, name="stock", concurrency=1)(work)
@@ -194,19 +192,26 @@ async def _bounds(settings: Settings) -> dict[TP, tuple[int, int]]:
 
 
 WAYS: dict[str, Callable[[Settings, Shell, Tally], faust.App]] = {
+    "fetches": fetches_app,
     "stock": stock_app,
     "stock_single": stock_single_app,
-    "chunks": chunks_app,
 }
 
 
-def main(way: str, seconds: float, events_max: int) -> None:
+async def _ends(settings: Settings, events_max: int) -> dict[tuple[str, int], int]:
+    """Where to stop in each partition: the same share of all of them."""
+    ends = {(tp.topic, tp.partition): end for tp, (_, end) in (await _bounds(settings)).items()}
+    share = min(1.0, events_max / max(1, sum(ends.values())))
+    return {place: round(end * share) for place, end in ends.items()}
+
+
+def main(way: str, events_max: int) -> None:
     """Measure one way and leave the result in the data directory."""
     settings = load_settings()
     logs.configure("WARNING", settings.log_format)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     migrate(settings.link_url)
-    tally = Tally(seconds, events_max)
+    tally = Tally(asyncio.run(_ends(settings, events_max)))
     processor = LinkProcessor(
         Database(settings.link_url),
         Codec(),
@@ -217,7 +222,8 @@ def main(way: str, seconds: float, events_max: int) -> None:
     app = WAYS[way](settings, shell, tally)
     worker = faust.Worker(app, override_logging=False, loglevel=logging.WARNING, quiet=True)
     try:
-        worker.execute_from_commandline()
+        with collecting_seldom():
+            worker.execute_from_commandline()
     except SystemExit as leaving:
         if leaving.code:
             raise
@@ -226,4 +232,4 @@ def main(way: str, seconds: float, events_max: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]))

@@ -27,7 +27,7 @@ Postgres = Annotated[bool, typer.Option("--postgres", help="Keep the state in a 
 LatencyRate = Annotated[float, typer.Option(help="Events per second of the latency phase.", min=1)]
 LatencySeconds = Annotated[float, typer.Option(help="Length of the latency phase; 0 leaves it out.", min=0)]
 Stock = Annotated[bool, typer.Option("--stock/--no-stock", help="Measure stock Faust doing link's work, too.")]
-StockSeconds = Annotated[float, typer.Option(help="How long link alone is measured each way.", min=1)]
+StockEvents = Annotated[int, typer.Option(help="On how many events link alone is measured each way.", min=1)]
 Rate = Annotated[float, typer.Option(help="Events per second while a process is killed.", min=1)]
 Records = Annotated[int, typer.Option(help="How often one record is encoded and decoded.", min=1)]
 
@@ -54,7 +54,7 @@ def pipeline(
     latency_rate: LatencyRate = 1_000,
     latency_seconds: LatencySeconds = 20,
     stock: Stock = True,
-    stock_seconds: StockSeconds = 20,
+    stock_events: StockEvents = 100_000,
     postgres: Postgres = False,
     as_json: output.AsJson = False,
 ) -> None:
@@ -82,7 +82,7 @@ def pipeline(
                 report["latency"] = latency.measured(place, province, latency_rate, latency_seconds)
             if stock:
                 place.stop()
-                report["stock_faust"] = comparison.measured(place, loaded.events, stock_seconds)
+                report["stock_faust"] = comparison.measured(place, min(loaded.events, stock_events))
         _print(report, as_json=as_json)
 
 
