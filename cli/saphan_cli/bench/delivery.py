@@ -142,7 +142,7 @@ def stock_single_app(settings: Settings, shell: Shell, tally: Tally) -> faust.Ap
 
 def _stock_app(settings: Settings, shell: Shell, tally: Tally, collected_max: int) -> faust.App:
     app = faust.App(
-        "saphan-bench-stock",
+        f"saphan-bench-stock-{collected_max}",
         broker=[f"kafka://{server}" for server in settings.bootstrap.split(",")],
         datadir=str(settings.data_dir),
         store="memory://",
