@@ -1,0 +1,132 @@
+"""Which fault comes when: a seed, a length and a database give one list of timed faults, and nothing else decides it."""
+
+from collections.abc import Collection, Iterator, Sequence
+from random import Random
+from typing import Literal, NamedTuple
+
+Database = Literal["sqlite", "postgresql"]
+Lane = Literal["processes", "surroundings"]
+
+#: Longer than the 15 s of link's lease and the 10 s of a Kafka session: the other one must take over.
+_TAKEOVER_SECONDS = (17.0, 20.0)
+_FIRST_SECONDS = 6.0
+#: The last fault must have time to be over before the load ends.
+_LAST_SECONDS = 8.0
+_JITTER = 0.15
+
+
+class Cause(NamedTuple):
+    """One kind of fault at one target, and how long it may last. ``seconds`` (0, 0): over at once."""
+
+    kind: str
+    target: str
+    seconds: tuple[float, float]
+    lane: Lane
+    databases: tuple[Database, ...] = ("sqlite", "postgresql")
+
+    @property
+    def name(self) -> str:
+        """Kind and target in one word, as `--only` takes it."""
+        return f"{self.kind}:{self.target}"
+
+
+class Fault(NamedTuple):
+    """One fault of a plan. Times count from the start of the load; ``seconds_max`` ends the wait until it has bitten.
+
+    ``strength`` from 0 to 1 says how strong it is, where that can be chosen.
+    """
+
+    at_seconds: float
+    lasts_seconds: float
+    seconds_max: float
+    cause: Cause
+    strength: float
+
+
+def _at_processes(kind: str, seconds: tuple[float, float], *targets: str) -> tuple[Cause, ...]:
+    return tuple(Cause(kind, target, seconds, "processes") for target in targets)
+
+
+def _of_postgres(kind: str, target: str, seconds: tuple[float, float]) -> Cause:
+    return Cause(kind, target, seconds, "processes", ("postgresql",))
+
+
+CAUSES: tuple[Cause, ...] = (
+    *_at_processes("kill", (0, 0), "link", "link-standby", "integrate", "delivery", "metrics"),
+    *_at_processes("pause", _TAKEOVER_SECONDS, "link", "integrate"),
+    *_at_processes("pause", (4, 8), "link-standby", "delivery", "metrics", "broker"),
+    *_at_processes("restart", (2, 6), "broker"),
+    *_at_processes("kill", (1, 5), "broker"),
+    *_at_processes("disk_full", (4, 8), "link", "integrate", "delivery", "broker"),
+    *_at_processes("rebalance_storm", (8, 12), "integrate"),
+    *_at_processes("clock_forward", (6, 10), "all"),
+    *_at_processes("clock_back", (6, 10), "all"),
+    *_at_processes("clock_forward", (6, 10), "link-standby"),
+    Cause("locked", "link", (5, 9), "processes", ("sqlite",)),
+    Cause("locked", "integrate", (5, 9), "processes", ("sqlite",)),
+    _of_postgres("kill", "database-connection", (0, 0)),
+    _of_postgres("kill", "database", (1, 5)),
+    _of_postgres("restart", "database", (2, 6)),
+    _of_postgres("pause", "database", (4, 8)),
+    _of_postgres("disk_full", "database", (3, 6)),
+    Cause("slow", "webhook", (8, 14), "surroundings"),
+    Cause("failing", "webhook", (6, 12), "surroundings"),
+    Cause("resetting", "webhook", (6, 12), "surroundings"),
+    Cause("silent", "webhook", (6, 12), "surroundings"),
+    Cause("answer_lost", "webhook", (6, 12), "surroundings"),
+    Cause("duplicated", "producers", (8, 14), "surroundings"),
+    Cause("reordered", "producers", (8, 14), "surroundings"),
+    Cause("poison", "producers", (8, 14), "surroundings"),
+)
+#: What one fault takes at most, healing not counted; two of one lane never overlap.
+_SLOT_SECONDS_MIN: dict[Lane, float] = {"processes": 21.0, "surroundings": 18.0}
+
+
+def causes(database: Database, only: Collection[str] = ()) -> tuple[Cause, ...]:
+    """What can be done to a platform on this database. ``only``: names, kinds or targets; none means all."""
+    return tuple(
+        cause
+        for cause in CAUSES
+        if database in cause.databases and (not only or {cause.name, cause.kind, cause.target} & set(only))
+    )
+
+
+def seconds_for_all(database: Database) -> float:
+    """How long a plan must be to hold every cause."""
+    return (
+        _FIRST_SECONDS
+        + _LAST_SECONDS
+        + max(
+            _SLOT_SECONDS_MIN[lane] * sum(cause.lane == lane for cause in causes(database))
+            for lane in _SLOT_SECONDS_MIN
+        )
+    )
+
+
+def plan(seed: int, seconds: float, database: Database, only: Collection[str] = ()) -> tuple[Fault, ...]:
+    """The faults of a run in order of time.
+
+    Each lane has one fault at a time: all causes in an order that the seed gives, then causes that it draws, as many as
+    there is room for. The two lanes go on beside each other.
+    """
+    chosen = causes(database, only)
+    found: list[Fault] = []
+    for lane in _SLOT_SECONDS_MIN:
+        random = Random(f"{seed} {lane}")  # noqa: S311 - a plan must be the same again
+        found += _in_lane(random, seconds, lane, [cause for cause in chosen if cause.lane == lane])
+    return tuple(sorted(found))
+
+
+def _in_lane(random: Random, seconds: float, lane: Lane, chosen: Sequence[Cause]) -> Iterator[Fault]:
+    room = seconds - _FIRST_SECONDS - _LAST_SECONDS
+    # A short run still has one fault of each lane, if not a long one.
+    count = max(1, int(room / _SLOT_SECONDS_MIN[lane])) if chosen and room > 0 else 0
+    slot = room / count if count else 0.0
+    order = random.sample(chosen, len(chosen))
+    order += random.choices(chosen, k=max(0, count - len(order))) if chosen else []
+    for number, cause in enumerate(order[:count]):
+        late = random.uniform(0, _JITTER * min(slot, 10.0))
+        at = _FIRST_SECONDS + number * slot + late
+        seconds_max = slot - late - 0.5
+        lasts = min(random.uniform(*cause.seconds), seconds_max)
+        yield Fault(round(at, 2), round(lasts, 2), round(seconds_max, 2), cause, round(random.random(), 3))
