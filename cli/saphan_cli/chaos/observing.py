@@ -46,6 +46,7 @@ class Observer:
         self._thread = threading.Thread(target=self._run, name="saphan-chaos-observer", daemon=True)
         self._lock = threading.Lock()
         self._recoveries: dict[int, Recovery] = {}
+        self._is_back: dict[int, Callable[[], bool]] = {}
         self.looks: list[Look] = []
         self.lease = Lease("", 0)
         self.epochs = 0
@@ -62,10 +63,11 @@ class Observer:
             database.close()
         self._forget_broker()
 
-    def follow(self, number: int, *, with_webhook: bool) -> None:
-        """From now on see when the fault of this number is recovered from."""
+    def follow(self, number: int, is_back: Callable[[], bool], *, with_webhook: bool) -> None:
+        """From now on see when the fault of this number is recovered from; ``is_back`` asks for the hurt process."""
         with self._lock:
             self._recoveries[number] = Recovery(monotonic_seconds(), with_webhook)
+            self._is_back[number] = is_back
 
     def recovery_seconds(self, number: int) -> float | None:
         """How long the recovery from a fault took; None while it is not over."""
@@ -109,7 +111,9 @@ class Observer:
                 continue
             self.looks.append(look)
             with self._lock:
-                self._recoveries = {name: followed(row, look) for name, row in self._recoveries.items()}
+                for number, row in self._recoveries.items():
+                    if row.over is None:
+                        self._recoveries[number] = followed(row, look, is_back=self._is_back[number]())
 
     def _look(self, at: float) -> Look:
         with self._database(self._settings.link_url).reading() as transaction:

@@ -15,12 +15,13 @@ from saphan_infra.local_postgres import LocalPostgres
 from saphan_infra.maven import Report
 from saphan_infra.owned_process import OwnedProcess, wait_until
 from saphan_infra.processes import local_postgres
-from saphan_infra.roles import Role, integrate_name, log_path
+from saphan_infra.roles import Role, integrate_name
 from saphan_infra.settings import Settings, environment_of
 from saphan_infra.supervisor import Supervisor, role_statuses
 
 _READY_SECONDS = 90
 _STANDBY = "standby"
+_PROCESSES = frozenset({"link", "link-standby", "integrate", "delivery", "metrics", "broker", "database"})
 _SECONDS = struct.Struct("<d")
 #: Integrate processes that come and go in a storm have numbers of their own.
 _EXTRA_SLOT = 90
@@ -101,13 +102,16 @@ class Place:
             case _:
                 return _supervised(self.settings.data_dir, target)
 
-    def log_of(self, target: str) -> Path:
-        """Where a target tells what it does."""
-        if target == "link":
-            return log_path(self._active_link_dir(), LINK.name)
-        if target == "link-standby":
-            return log_path(self._passive_link_dir(), LINK.name)
-        return log_path(self.settings.data_dir, integrate_name(0) if target == "integrate" else target)
+    def is_up(self, target: str) -> bool:
+        """Whether a target's process runs and, if it has anything to announce, has announced itself.
+
+        The link that stands by announces itself only when it becomes the active one.
+        """
+        if target not in {"integrate", "link", "delivery", "metrics"}:
+            return target not in _PROCESSES or self.process(target) is not None
+        directory = self._active_link_dir() if target == "link" else self.settings.data_dir
+        name = integrate_name(0) if target == "integrate" else target
+        return any(row.role == name and row.state == "running" for row in role_statuses(directory, ()))
 
     def logs(self) -> Path:
         """The folder of the first machine's logs."""

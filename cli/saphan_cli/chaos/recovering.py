@@ -78,8 +78,11 @@ _TO_THE_RECEIVER = (
 )
 
 
-def followed(recovery: Recovery, look: Look) -> Recovery:
-    """The recovery after one more look. A look from before the fault's end says nothing."""
+def followed(recovery: Recovery, look: Look, *, is_back: bool = True) -> Recovery:
+    """The recovery after one more look. A look from before the fault's end says nothing.
+
+    ``is_back``: the process that was hurt runs again; without it nothing is over.
+    """
     if look.at < recovery.healed_at or recovery.over is not None:
         return recovery
     stages = _TO_THE_RECEIVER if recovery.with_webhook else _TO_THE_FILE
@@ -90,7 +93,7 @@ def followed(recovery: Recovery, look: Look) -> Recovery:
         if not _is_reached(goal, stage.position(look)):
             return recovery._replace(stage=number, goal=goal)
         number, goal = number + 1, None
-    return recovery._replace(stage=number, goal=None, over=look.at)
+    return recovery._replace(stage=number, goal=None, over=look.at if is_back else None)
 
 
 def _is_reached(goal: Offsets | int, position: Offsets | Rows) -> bool:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
@@ -145,7 +146,8 @@ class Run:
             self._tell(f"{fault.cause.name} could not be done: {row.trouble}")
             return
         row.lasted_seconds = (began_healing if fault.lasts_seconds else began) - began
-        self._observer.follow(row.number, with_webhook=fault.cause.target == "webhook")
+        target = fault.cause.target
+        self._observer.follow(row.number, partial(self._place.is_up, target), with_webhook=target == "webhook")
 
     def _unrest(self) -> str:
         looks = self._observer.looks

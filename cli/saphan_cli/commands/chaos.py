@@ -1,5 +1,6 @@
 """What `saphan chaos` asks for and how it tells what came of it; the parts are in saphan_cli.chaos."""
 
+import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -58,7 +59,10 @@ def _run(wanted: "Wanted", *, keep: bool, as_json: bool) -> None:
     if not ORACLE.exists():
         exits.stop(f"`saphan chaos` compares with the oracle of a checkout; there is no {ORACLE}.", exits.USAGE)
     with output.told():
-        report = run(output.settings(), wanted, output.note, keep=keep)
+        settings = output.settings()
+        # The receiver and the clients of this process would tell of every post and of every broker that is away.
+        logging.disable()
+        report = run(settings, wanted, output.note, keep=keep)
     if as_json:
         output.print_json(report)
     else:
