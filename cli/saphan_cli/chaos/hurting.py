@@ -4,7 +4,7 @@ import resource
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -15,20 +15,16 @@ from saphan_cli.chaos.load import Load
 from saphan_cli.chaos.observing import Observer
 from saphan_cli.chaos.place import Place
 from saphan_cli.chaos.plan import Cause, Fault
-from saphan_cli.chaos.recovering import Look, Offsets
+from saphan_cli.chaos.showing import Seen, counting, is_stopped, some, stalled
 from saphan_infra.availability import ServiceUnavailable
-from saphan_infra.clock import monotonic_seconds, now_ms, wait_seconds
+from saphan_infra.clock import now_ms, wait_seconds
 from saphan_infra.owned_process import OwnedProcess, wait_until
-
-#: Asked again and again while the fault lasts: what shows that it has bitten; None: nothing yet.
-Seen = Callable[[], str | None]
 
 _THERE_SECONDS = 20.0
 _GONE_SECONDS = 10.0
 _STORM_SECONDS = 1.5
 _CLOCK_SECONDS_MIN = 120.0
 _CLOCK_SECONDS_MORE = 780.0
-_STALLED_SECONDS_MIN = 1.5
 _NOTHING_MAY_BE_WRITTEN = 0
 _WAITING_FOR_DATABASE = "waiting for the database"
 _WAITING_FOR_BROKER = "aiting for"  # the streams', the consumers' and the broker client's words
@@ -119,7 +115,7 @@ class Surgeon:
         if not victims:
             message = "the database serves no connection that could be killed"
             raise NotThere(message)
-        said = self._counting(_WAITING_FOR_DATABASE)
+        said = counting(self._place, _WAITING_FOR_DATABASE)
         victims[-1].send(signal.SIGKILL)
         yield lambda: None if victims[-1].alive() else f"process {victims[-1].pid} of the server ended; {said()}"
 
@@ -143,7 +139,7 @@ class Surgeon:
         for process in everybody:
             process.send(signal.SIGSTOP)
         try:
-            yield lambda: f"process {victim.pid} stood still" if _is_stopped(victim.pid) else None
+            yield lambda: f"process {victim.pid} stood still" if is_stopped(victim.pid) else None
         finally:
             for process in everybody:
                 process.send(signal.SIGCONT)
@@ -151,7 +147,7 @@ class Surgeon:
     @contextmanager
     def _service_away(self, target: str, *, killed: bool) -> Iterator[Seen]:
         victim = self._victim(target)
-        said = self._counting(_WAITING_FOR_BROKER if target == "broker" else _WAITING_FOR_DATABASE)
+        said = counting(self._place, _WAITING_FOR_BROKER if target == "broker" else _WAITING_FOR_DATABASE)
         waits = self._load.counts["waits"]
         if killed:
             victim.send(signal.SIGKILL)
@@ -191,7 +187,7 @@ class Surgeon:
         """The process may write nothing to any file: it gets the error that its system has for a file too large."""
         victim = self._victim(target)
         everybody = [OwnedProcess.of(pid) for pid in with_children([victim.pid])]
-        stalled = self._stalled("link" if target in {"broker", "database"} else target)
+        stalled = stalled(self._observer, "link" if target in {"broker", "database"} else target)
         for process in everybody:
             _limit_files(process.pid, _NOTHING_MAY_BE_WRITTEN)
         try:
@@ -207,7 +203,7 @@ class Surgeon:
     def _locked(self, target: str) -> Iterator[Seen]:
         """Somebody else holds the write lock of the SQLite file, as a backup that was started by hand would."""
         path = self._place.settings.data_dir / ("link.db" if target == "link" else "state.db")
-        stalled = self._stalled(target)
+        stalled = stalled(self._observer, target)
         with closing(sqlite3.connect(path, isolation_level=None, timeout=20, check_same_thread=False)) as lock:
             lock.execute("BEGIN IMMEDIATE")
             try:
@@ -223,7 +219,7 @@ class Surgeon:
         thread = threading.Thread(target=self._join_and_leave, args=(over,), name="saphan-chaos-storm")
         thread.start()
         try:
-            yield lambda: _some(self._observer.epochs - before, "takeovers of partitions", at_least=8)
+            yield lambda: some(self._observer.epochs - before, "takeovers of partitions", at_least=8)
         finally:
             over.set()
             thread.join()
@@ -262,7 +258,7 @@ class Surgeon:
         before = self._gate.hurt
         self._gate.set(mode)
         try:
-            yield lambda: _some(self._gate.hurt - before, "posts")
+            yield lambda: some(self._gate.hurt - before, "posts")
         finally:
             self._gate.set("open")
 
@@ -271,35 +267,9 @@ class Surgeon:
         before = self._load.counts[mode]
         self._load.modes.add(mode)
         try:
-            yield lambda: _some(self._load.counts[mode] - before, "messages", at_least=5)
+            yield lambda: some(self._load.counts[mode] - before, "messages", at_least=5)
         finally:
             self._load.modes.discard(mode)
-
-    # -- what is seen ----------------------------------------------------------------------------------------------
-
-    def _counting(self, words: str) -> Callable[[], str]:
-        before = self._place.log_texts().count(words)
-        return lambda: f"told {self._place.log_texts().count(words) - before} times in the logs"
-
-    def _stalled(self, target: str) -> Seen:
-        since = monotonic_seconds()
-
-        def seen() -> str | None:
-            found = self._observer.stalled(since + 1.0, _POSITIONS[target])
-            if found is None or found[0] < _STALLED_SECONDS_MIN:
-                return None
-            return f"nothing moved for {found[0]:.1f} s while {found[1]} messages came"
-
-        return seen
-
-
-def _is_stopped(pid: int) -> bool:
-    try:
-        return (
-            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0] == "T"
-        )
-    except OSError:
-        return False
 
 
 def _limit_files(pid: int, size_bytes: int) -> None:
@@ -309,26 +279,3 @@ def _limit_files(pid: int, size_bytes: int) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
     except ProcessLookupError:
         return
-
-
-def _some(number: int, what: str, at_least: int = 1) -> str | None:
-    return f"{number:,} {what}" if number >= at_least else None
-
-
-def _linked(look: Look) -> tuple[Offsets, Offsets]:
-    return look.linked, look.feed_ends
-
-
-def _integrated(look: Look) -> tuple[Offsets, Offsets]:
-    return look.integrated, look.record_ends
-
-
-def _filed(look: Look) -> tuple[Offsets, Offsets]:
-    return look.filed, look.alert_ends
-
-
-_POSITIONS: dict[str, Callable[[Look], tuple[Offsets, Offsets]]] = {
-    "link": _linked,
-    "integrate": _integrated,
-    "delivery": _filed,
-}
