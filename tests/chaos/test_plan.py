@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from saphan_cli.chaos.plan import CAUSES, Database, Fault, causes, plan, seconds_for_all
 
 SEEDS = st.integers(0, 2**32)
-SECONDS = st.floats(30, 7200)
+SECONDS = st.floats(60, 7200)
 DATABASES: st.SearchStrategy[Database] = st.sampled_from(["sqlite", "postgresql"])
 
 

@@ -15,7 +15,7 @@ from saphan_projections.database import Database
 
 pytestmark = pytest.mark.broker
 
-#: One process, the disk, the receiver and the producers: what a run of less than a minute has room for.
+#: One process, the disk, the receiver and the producers: what a run of a minute has room for.
 FAULTS = ("kill:link", "disk_full:integrate", "answer_lost:webhook", "poison:producers")
 
 
@@ -34,7 +34,7 @@ def chaos(directory: Path, java_cache: Path, *arguments: str) -> subprocess.Comp
 def ran(tmp_path_factory: pytest.TempPathFactory, java_cache: Path) -> dict[str, Any]:
     """The report of a short run, whose files were kept."""
     only = [word for fault in FAULTS for word in ("--only", fault)]
-    words = ["--seed", "1", "--minutes", "0.95", "--rate", "20", "--keep", "--json", *only]
+    words = ["--seed", "1", "--minutes", "1", "--rate", "20", "--keep", "--json", *only]
     ended = chaos(tmp_path_factory.mktemp("chaos"), java_cache, *words)
     assert ended.returncode == 0, ended.stderr
     report: dict[str, Any] = json.loads(ended.stdout)

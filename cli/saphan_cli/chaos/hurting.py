@@ -136,13 +136,31 @@ class Surgeon:
     def _paused(self, target: str) -> Iterator[Seen]:
         victim = self._victim(target)
         everybody = [OwnedProcess.of(pid) for pid in with_children([victim.pid])]
+        taken = self._taken_over(target)
         for process in everybody:
             process.send(signal.SIGSTOP)
         try:
-            yield lambda: f"process {victim.pid} stood still" if is_stopped(victim.pid) else None
+            yield (
+                lambda: (
+                    f"process {victim.pid} stood still{after}"
+                    if (is_stopped(victim.pid) and (after := taken()) is not None)
+                    else None
+                )
+            )
         finally:
             for process in everybody:
                 process.send(signal.SIGCONT)
+
+    def _taken_over(self, target: str) -> Seen:
+        """Whether another process does the work of one that stands still; "" where nobody else could."""
+        owner, epochs = self._observer.lease.owner, self._observer.epochs
+        match target:
+            case "link":
+                return lambda: ", the other link took the lease" if self._observer.lease.owner != owner else None
+            case "integrate":
+                return lambda: ", another one took its partitions" if self._observer.epochs > epochs else None
+            case _:
+                return lambda: ""
 
     @contextmanager
     def _service_away(self, target: str, *, killed: bool) -> Iterator[Seen]:
@@ -187,11 +205,11 @@ class Surgeon:
         """The process may write nothing to any file: it gets the error that its system has for a file too large."""
         victim = self._victim(target)
         everybody = [OwnedProcess.of(pid) for pid in with_children([victim.pid])]
-        stalled = stalled(self._observer, "link" if target in {"broker", "database"} else target)
+        still = stalled(self._observer, "link" if target in {"broker", "database"} else target)
         for process in everybody:
             _limit_files(process.pid, _NOTHING_MAY_BE_WRITTEN)
         try:
-            yield lambda: stalled() if victim.alive() else f"process {victim.pid} ended"
+            yield lambda: still() if victim.alive() else f"process {victim.pid} ended"
         finally:
             if victim.alive():
                 for pid in with_children([victim.pid]):
@@ -203,11 +221,11 @@ class Surgeon:
     def _locked(self, target: str) -> Iterator[Seen]:
         """Somebody else holds the write lock of the SQLite file, as a backup that was started by hand would."""
         path = self._place.settings.data_dir / ("link.db" if target == "link" else "state.db")
-        stalled = stalled(self._observer, target)
+        still = stalled(self._observer, target)
         with closing(sqlite3.connect(path, isolation_level=None, timeout=20, check_same_thread=False)) as lock:
             lock.execute("BEGIN IMMEDIATE")
             try:
-                yield stalled
+                yield still
             finally:
                 lock.execute("ROLLBACK")
 

@@ -7,12 +7,14 @@ from typing import Literal, NamedTuple
 Database = Literal["sqlite", "postgresql"]
 Lane = Literal["processes", "surroundings"]
 
-#: Longer than the 15 s of link's lease and the 10 s of a Kafka session: the other one must take over.
-_TAKEOVER_SECONDS = (17.0, 20.0)
+#: Longer than link's lease (15 s) and the pause of one that stands by (up to 10 s), and than a Kafka session (10 s):
+#: the other one must take over.
+_LEASE_OVER_SECONDS = (26.0, 28.0)
+_SESSION_OVER_SECONDS = (13.0, 16.0)
 _FIRST_SECONDS = 6.0
 #: The last fault must have time to be over before the load ends.
 _LAST_SECONDS = 8.0
-_JITTER = 0.15
+_JITTER_SECONDS_MAX = 1.5
 
 
 class Cause(NamedTuple):
@@ -53,7 +55,8 @@ def _of_postgres(kind: str, target: str, seconds: tuple[float, float]) -> Cause:
 
 CAUSES: tuple[Cause, ...] = (
     *_at_processes("kill", (0, 0), "link", "link-standby", "integrate", "delivery", "metrics"),
-    *_at_processes("pause", _TAKEOVER_SECONDS, "link", "integrate"),
+    *_at_processes("pause", _LEASE_OVER_SECONDS, "link"),
+    *_at_processes("pause", _SESSION_OVER_SECONDS, "integrate"),
     *_at_processes("pause", (4, 8), "link-standby", "delivery", "metrics", "broker"),
     *_at_processes("restart", (2, 6), "broker"),
     *_at_processes("kill", (1, 5), "broker"),
@@ -78,8 +81,8 @@ CAUSES: tuple[Cause, ...] = (
     Cause("reordered", "producers", (8, 14), "surroundings"),
     Cause("poison", "producers", (8, 14), "surroundings"),
 )
-#: What one fault takes at most, healing not counted; two of one lane never overlap.
-_SLOT_SECONDS_MIN: dict[Lane, float] = {"processes": 21.0, "surroundings": 18.0}
+#: What a fault of each lane gets at least beside its own length: to bite, and to be recovered from.
+_REST_SECONDS: dict[Lane, float] = {"processes": 13.0, "surroundings": 6.0}
 
 
 def causes(database: Database, only: Collection[str] = ()) -> tuple[Cause, ...]:
@@ -93,40 +96,47 @@ def causes(database: Database, only: Collection[str] = ()) -> tuple[Cause, ...]:
 
 def seconds_for_all(database: Database) -> float:
     """How long a plan must be to hold every cause."""
-    return (
-        _FIRST_SECONDS
-        + _LAST_SECONDS
-        + max(
-            _SLOT_SECONDS_MIN[lane] * sum(cause.lane == lane for cause in causes(database))
-            for lane in _SLOT_SECONDS_MIN
-        )
-    )
+    needed = dict.fromkeys(_REST_SECONDS, 0.0)
+    for cause in causes(database):
+        needed[cause.lane] += _room_of(cause)
+    return _FIRST_SECONDS + _LAST_SECONDS + max(needed.values())
+
+
+def _room_of(cause: Cause) -> float:
+    return cause.seconds[1] + _REST_SECONDS[cause.lane]
 
 
 def plan(seed: int, seconds: float, database: Database, only: Collection[str] = ()) -> tuple[Fault, ...]:
     """The faults of a run in order of time.
 
-    Each lane has one fault at a time: all causes in an order that the seed gives, then causes that it draws, as many as
-    there is room for. The two lanes go on beside each other.
+    Each lane has one fault at a time: every cause in an order that the seed gives, then every one again, as long as one
+    fits. The two lanes go on beside each other.
     """
     chosen = causes(database, only)
     found: list[Fault] = []
-    for lane in _SLOT_SECONDS_MIN:
+    for lane in _REST_SECONDS:
         random = Random(f"{seed} {lane}")  # noqa: S311 - a plan must be the same again
-        found += _in_lane(random, seconds, lane, [cause for cause in chosen if cause.lane == lane])
+        found += _in_lane(random, seconds, [cause for cause in chosen if cause.lane == lane])
     return tuple(sorted(found))
 
 
-def _in_lane(random: Random, seconds: float, lane: Lane, chosen: Sequence[Cause]) -> Iterator[Fault]:
-    room = seconds - _FIRST_SECONDS - _LAST_SECONDS
-    # A short run still has one fault of each lane, if not a long one.
-    count = max(1, int(room / _SLOT_SECONDS_MIN[lane])) if chosen and room > 0 else 0
-    slot = room / count if count else 0.0
-    order = random.sample(chosen, len(chosen))
-    order += random.choices(chosen, k=max(0, count - len(order))) if chosen else []
-    for number, cause in enumerate(order[:count]):
-        late = random.uniform(0, _JITTER * min(slot, 10.0))
-        at = _FIRST_SECONDS + number * slot + late
-        seconds_max = slot - late - 0.5
-        lasts = min(random.uniform(*cause.seconds), seconds_max)
-        yield Fault(round(at, 2), round(lasts, 2), round(seconds_max, 2), cause, round(random.random(), 3))
+def _in_lane(random: Random, seconds: float, chosen: Sequence[Cause]) -> Iterator[Fault]:
+    order, room = _order(random, seconds - _FIRST_SECONDS - _LAST_SECONDS, chosen)
+    at, more = _FIRST_SECONDS, room / max(len(order), 1)
+    for cause in order:
+        late = random.uniform(0, _JITTER_SECONDS_MAX)
+        lasts = random.uniform(*cause.seconds)
+        seconds_max = _room_of(cause) + more - late - 0.5
+        yield Fault(round(at + late, 2), round(lasts, 2), round(seconds_max, 2), cause, round(random.random(), 3))
+        at += _room_of(cause) + more
+
+
+def _order(random: Random, room: float, chosen: Sequence[Cause]) -> tuple[list[Cause], float]:
+    """Every cause once, then again in another order, as long as one fits; and the seconds that are left over."""
+    found: list[Cause] = []
+    while fitting := [cause for cause in random.sample(chosen, len(chosen)) if _room_of(cause) <= room]:
+        for cause in fitting:
+            if _room_of(cause) <= room:
+                found.append(cause)
+                room -= _room_of(cause)
+    return found, room

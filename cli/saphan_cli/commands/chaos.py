@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 def chaos(
     *,
     seed: Annotated[int, typer.Option(help="The same seed gives the same province and the same faults.", min=0)] = 1,
-    minutes: Annotated[float, typer.Option(help="How long load and faults last.", min=0.5, max=600)] = 10.0,
+    minutes: Annotated[float, typer.Option(help="How long load and faults last.", min=1, max=600)] = 10.0,
     postgres: Annotated[
         bool, typer.Option("--postgres", help="Keep the state in a local PostgreSQL instead of SQLite.")
     ] = False,
