@@ -26,8 +26,8 @@ _STORM_SECONDS = 1.5
 _CLOCK_SECONDS_MIN = 120.0
 _CLOCK_SECONDS_MORE = 780.0
 _NOTHING_MAY_BE_WRITTEN = 0
-_WAITING_FOR_DATABASE = "waiting for the database"
-_WAITING_FOR_BROKER = "aiting for"  # the streams', the consumers' and the broker client's words
+_WAITING_FOR_DATABASE = ("waiting for the database",)
+_WAITING_FOR_BROKER = ("waiting for the broker", "Waiting for Kafka")
 
 
 class NotThere(RuntimeError):
@@ -115,7 +115,7 @@ class Surgeon:
         if not victims:
             message = "the database serves no connection that could be killed"
             raise NotThere(message)
-        said = counting(self._place, _WAITING_FOR_DATABASE)
+        said = counting(self._place, *_WAITING_FOR_DATABASE)
         victims[-1].send(signal.SIGKILL)
         yield lambda: None if victims[-1].alive() else f"process {victims[-1].pid} of the server ended; {said()}"
 
@@ -165,7 +165,7 @@ class Surgeon:
     @contextmanager
     def _service_away(self, target: str, *, killed: bool) -> Iterator[Seen]:
         victim = self._victim(target)
-        said = counting(self._place, _WAITING_FOR_BROKER if target == "broker" else _WAITING_FOR_DATABASE)
+        said = counting(self._place, *(_WAITING_FOR_BROKER if target == "broker" else _WAITING_FOR_DATABASE))
         waits = self._load.counts["waits"]
         if killed:
             victim.send(signal.SIGKILL)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
@@ -10,10 +10,8 @@ from typing import Any, NamedTuple
 from saphan_cli.chaos.poison import REASONS, Poison, poisoned
 from saphan_infra.clock import monotonic_seconds, now_ms
 from saphan_infra.producer import Message
-from saphan_infra.settings import Settings
-from saphan_publishers.delivery import Delivery
+from saphan_publishers.delivery import Broker, Delivery
 from saphan_publishers.heartbeats import completed
-from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_publishers.messages import MessageMaker, heartbeat_maker
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
 from saphan_simulation.parameters import load_parameters
@@ -50,12 +48,12 @@ def province(folder: Path, seed: int, events: float) -> Province:
 class Load:
     """Publishes the province within so many seconds, on a thread of its own, waiting for a broker that is away.
 
-    ``modes`` says how producers misbehave now: "duplicated", "reordered", "poison". ``counts`` tells what was sent,
+    ``broker`` gives the connection of a client's name. ``modes`` says how producers misbehave now: "duplicated", "reordered", "poison". ``counts`` tells what was sent,
     and how often a broker that is away was waited for.
     """
 
-    def __init__(self, settings: Settings, world: Province, seconds: float, seed: int) -> None:
-        self._bootstrap = settings.bootstrap
+    def __init__(self, broker: Callable[[str], Broker], world: Province, seconds: float, seed: int) -> None:
+        self._broker = broker
         self._world = world
         self._seconds = seconds
         self._random = Random(f"{seed} load")  # noqa: S311 - a run's choices must be the same again
@@ -101,7 +99,7 @@ class Load:
                 await delivery.close()
 
     def _delivery(self, client_id: str) -> Delivery:
-        return Delivery(KafkaBroker(self._bootstrap, client_id=client_id), self._note_wait)
+        return Delivery(self._broker(client_id), self._note_wait)
 
     def _note_wait(self, _sentence: str) -> None:
         self.counts["waits"] += 1

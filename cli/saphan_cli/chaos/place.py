@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from saphan_cli.bench.stand import LINK, Stand, integrate_roles
+from saphan_cli.bench.stand import LINK, ProcessFailed, Stand, integrate_roles
 from saphan_cli.chaos import clock
 from saphan_cli.chaos.clock.sitecustomize import OFFSET_FILE_VARIABLE
 from saphan_infra.local_postgres import LocalPostgres
@@ -71,7 +71,7 @@ class Place:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Within the block both machines' processes run and are started again when they end."""
+        """Within the block both machines' processes run and are started again when they end. Raises ProcessFailed."""
         self._prepare_standby()
         with ExitStack() as stack:
             first = Supervisor(
@@ -81,7 +81,7 @@ class Place:
             first.start()
             if not wait_until(lambda: not first.pending(), _READY_SECONDS):
                 message = f"these did not come up: {', '.join(first.pending())}; their logs are in {self.logs()}"
-                raise TimeoutError(message)
+                raise ProcessFailed(message)
             second = Supervisor(self._standby_dir, (LINK,), Stand.COMMAND, self._environment(_STANDBY), self._report)
             stack.callback(second.stop)
             second.start()

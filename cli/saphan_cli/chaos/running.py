@@ -26,6 +26,7 @@ from saphan_infra.clock import monotonic_seconds
 from saphan_infra.maven import Report
 from saphan_infra.settings import Settings
 from saphan_projections.database import Database as OpenDatabase
+from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_schemas.values import parse_time_ms
 from saphan_simulation.writing import EXPECTED_FILE
 
@@ -208,7 +209,8 @@ def run(settings: Settings, wanted: Wanted, report: Report, *, keep: bool = Fals
         made.settings = made.settings.model_copy(update={"alerts_file": made.settings.data_dir / "alerts.jsonl"})
         observer = Observer(made.settings)
         place = Place(made, report, lambda: observer.lease.owner)
-        load = Load(made.settings, world, wanted.seconds, wanted.seed)
+        bootstrap = made.settings.bootstrap
+        load = Load(lambda client_id: KafkaBroker(bootstrap, client_id=client_id), world, wanted.seconds, wanted.seed)
         stack.enter_context(place.running())
         observer.start()
         stack.callback(observer.stop)

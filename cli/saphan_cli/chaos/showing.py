@@ -14,10 +14,15 @@ Seen = Callable[[], str | None]
 _STALLED_SECONDS_MIN = 1.5
 
 
-def counting(place: Place, words: str) -> Callable[[], str]:
-    """How often the logs have told something since now."""
-    before = place.log_texts().count(words)
-    return lambda: f"told {place.log_texts().count(words) - before} times in the logs"
+def counting(place: Place, *sentences: str) -> Callable[[], str]:
+    """How often the logs have told one of these things since now."""
+
+    def told() -> int:
+        texts = place.log_texts()
+        return sum(texts.count(sentence) for sentence in sentences)
+
+    before = told()
+    return lambda: f"told {told() - before} times in the logs"
 
 
 def stalled(observer: Observer, target: str) -> Seen:
