@@ -151,16 +151,21 @@ class Surgeon:
             for process in everybody:
                 process.send(signal.SIGCONT)
 
-    def _taken_over(self, target: str) -> Seen:
-        """Whether another process does the work of one that stands still; "" where nobody else could."""
+    def _taken_over(self, target: str) -> Callable[[], str]:
+        """Whether another process does the work of one that stands still.
+
+        One that stands still in a transaction keeps SQLite's write lock, and nobody can.
+        """
         owner, epochs = self._observer.lease.owner, self._observer.epochs
-        match target:
-            case "link":
-                return lambda: ", the other link took the lease" if self._observer.lease.owner != owner else None
-            case "integrate":
-                return lambda: ", another one took its partitions" if self._observer.epochs > epochs else None
-            case _:
-                return lambda: ""
+
+        def told() -> str:
+            if target == "link" and self._observer.lease.owner != owner:
+                return ", the other link took the lease"
+            if target == "integrate" and self._observer.epochs > epochs:
+                return ", another one took its partitions"
+            return ""
+
+        return told
 
     @contextmanager
     def _service_away(self, target: str, *, killed: bool) -> Iterator[Seen]:
