@@ -63,10 +63,10 @@ class Observer:
             database.close()
         self._forget_broker()
 
-    def follow(self, number: int, is_back: Callable[[], bool], *, with_webhook: bool) -> None:
+    def follow(self, number: int, recovery: Recovery, is_back: Callable[[], bool]) -> None:
         """From now on see when the fault of this number is recovered from; ``is_back`` asks for the hurt process."""
         with self._lock:
-            self._recoveries[number] = Recovery(monotonic_seconds(), with_webhook)
+            self._recoveries[number] = recovery
             self._is_back[number] = is_back
 
     def recovery_seconds(self, number: int) -> float | None:

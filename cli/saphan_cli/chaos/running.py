@@ -21,6 +21,7 @@ from saphan_cli.chaos.observing import Observer
 from saphan_cli.chaos.origins import marks_at
 from saphan_cli.chaos.place import Place, with_own_settings
 from saphan_cli.chaos.plan import Database, Fault, plan
+from saphan_cli.chaos.recovering import Recovery
 from saphan_cli.dead_letters import read_all
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.maven import Report
@@ -140,15 +141,17 @@ class Run:
                     lasted = monotonic_seconds() - began
                     if lasted >= fault.seconds_max or (lasted >= fault.lasts_seconds and row.bitten is not None):
                         break
-                began_healing = monotonic_seconds()
+                healed_at = monotonic_seconds()
             row.bitten = seen() or row.bitten
         except Exception as error:  # noqa: BLE001 - whatever keeps a fault from being done is told in its row
             row.trouble = f"{type(error).__name__}: {error}"
             self._tell(f"{fault.cause.name} could not be done: {row.trouble}")
             return
-        row.lasted_seconds = (began_healing if fault.lasts_seconds else began) - began
+        row.lasted_seconds = (healed_at if fault.lasts_seconds else began) - began
         target = fault.cause.target
-        self._observer.follow(row.number, partial(self._place.is_up, target), with_webhook=target == "webhook")
+        # A service that has to start first is not back until it answers: that counts, too.
+        recovery = Recovery(healed_at if fault.lasts_seconds else began, with_webhook=target == "webhook")
+        self._observer.follow(row.number, recovery, partial(self._place.is_up, target))
 
     def _unrest(self) -> str:
         looks = self._observer.looks
