@@ -4,7 +4,7 @@ import resource
 import signal
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from itertools import count
 from pathlib import Path
@@ -15,7 +15,7 @@ from saphan_cli.chaos.load import Load
 from saphan_cli.chaos.observing import Observer
 from saphan_cli.chaos.place import Place
 from saphan_cli.chaos.plan import Cause, Fault
-from saphan_cli.chaos.showing import Seen, counting, is_stopped, some, stalled
+from saphan_cli.chaos.showing import Seen, counting, is_stopped, some, stalled, taken_over
 from saphan_infra.availability import ServiceUnavailable
 from saphan_infra.clock import now_ms, wait_seconds
 from saphan_infra.owned_process import OwnedProcess, wait_until
@@ -136,7 +136,7 @@ class Surgeon:
     def _paused(self, target: str) -> Iterator[Seen]:
         victim = self._victim(target)
         everybody = [OwnedProcess.of(pid) for pid in with_children([victim.pid])]
-        taken = self._taken_over(target)
+        taken = taken_over(self._observer, target)
         for process in everybody:
             process.send(signal.SIGSTOP)
         try:
@@ -150,22 +150,6 @@ class Surgeon:
         finally:
             for process in everybody:
                 process.send(signal.SIGCONT)
-
-    def _taken_over(self, target: str) -> Callable[[], str]:
-        """Whether another process does the work of one that stands still.
-
-        One that stands still in a transaction keeps SQLite's write lock, and nobody can.
-        """
-        owner, epochs = self._observer.lease.owner, self._observer.epochs
-
-        def told() -> str:
-            if target == "link" and self._observer.lease.owner != owner:
-                return ", the other link took the lease"
-            if target == "integrate" and self._observer.epochs > epochs:
-                return ", another one took its partitions"
-            return ""
-
-        return told
 
     @contextmanager
     def _service_away(self, target: str, *, killed: bool) -> Iterator[Seen]:

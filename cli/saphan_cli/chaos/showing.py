@@ -38,6 +38,23 @@ def stalled(observer: Observer, target: str) -> Seen:
     return seen
 
 
+def taken_over(observer: Observer, target: str) -> Callable[[], str]:
+    """Whether since now another process does the work of one that stands still.
+
+    One that stands still in a transaction keeps SQLite's write lock, and nobody can.
+    """
+    owner, epochs = observer.lease.owner, observer.epochs
+
+    def told() -> str:
+        if target == "link" and observer.lease.owner != owner:
+            return ", the other link took the lease"
+        if target == "integrate" and observer.epochs > epochs:
+            return ", another one took its partitions"
+        return ""
+
+    return told
+
+
 def is_stopped(pid: int) -> bool:
     """Whether a process stands still, by a signal."""
     try:
