@@ -1,6 +1,5 @@
 """How each fault is done to a running platform, how it is healed, and by what one sees that it has bitten."""
 
-import resource
 import signal
 import sqlite3
 import threading
@@ -10,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from saphan_cli.bench.usage import with_children
+from saphan_cli.chaos import disk
 from saphan_cli.chaos.gate import Gate
 from saphan_cli.chaos.load import Load
 from saphan_cli.chaos.observing import Observer
@@ -25,7 +25,6 @@ _GONE_SECONDS = 10.0
 _STORM_SECONDS = 1.5
 _CLOCK_SECONDS_MIN = 120.0
 _CLOCK_SECONDS_MORE = 780.0
-_NOTHING_MAY_BE_WRITTEN = 0
 _WAITING_FOR_DATABASE = ("waiting for the database",)
 _WAITING_FOR_BROKER = ("waiting for the broker", "Waiting for Kafka")
 
@@ -191,18 +190,14 @@ class Surgeon:
 
     @contextmanager
     def _disk_full(self, target: str) -> Iterator[Seen]:
-        """The process may write nothing to any file: it gets the error that its system has for a file too large."""
         victim = self._victim(target)
-        everybody = [OwnedProcess.of(pid) for pid in with_children([victim.pid])]
         still = stalled(self._observer, "link" if target in {"broker", "database"} else target)
-        for process in everybody:
-            _limit_files(process.pid, _NOTHING_MAY_BE_WRITTEN)
+        disk.fill(with_children([victim.pid]))
         try:
             yield lambda: still() if victim.alive() else f"process {victim.pid} ended"
         finally:
             if victim.alive():
-                for pid in with_children([victim.pid]):
-                    _limit_files(pid, resource.RLIM_INFINITY)
+                disk.empty(with_children([victim.pid]))
             if target in {"broker", "database"}:
                 self._start(target)
 
@@ -277,12 +272,3 @@ class Surgeon:
             yield lambda: some(self._load.counts[mode] - before, "messages", at_least=5)
         finally:
             self._load.modes.discard(mode)
-
-
-def _limit_files(pid: int, size_bytes: int) -> None:
-    """How large a file this process may make or extend; the hard limit stays, so that it can be taken back."""
-    try:
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size_bytes, hard))
-    except ProcessLookupError:
-        return
