@@ -2,8 +2,8 @@
 
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -111,8 +111,9 @@ class Run:
             for thread in lanes:
                 thread.join()
             self._tell("The faults are over; waiting until everything is published and at rest …")
-            if not self._load.join(self._wanted.seconds + _LATE_SECONDS):
-                return [Comparison("rest", 1, (f"not everything was published within {_LATE_SECONDS:.0f} s",))]
+            patience_seconds = max(0.0, self._began + self._wanted.seconds - monotonic_seconds()) + _LATE_SECONDS
+            if not self._load.join(patience_seconds):
+                return [Comparison("rest", 1, (f"not everything was published within {patience_seconds:.0f} s",))]
             at_rest = self._observer.wait_for_rest(_REST_SECONDS)
         finally:
             self._stop.set()
@@ -210,6 +211,7 @@ def run(settings: Settings, wanted: Wanted, report: Report, *, keep: bool = Fals
         own = with_own_settings(settings, gate.url, _SECRET, wanted.workers)
         made = stack.enter_context(stand(own, report, postgres=wanted.database == "postgresql"))
         made.settings = made.settings.model_copy(update={"alerts_file": made.settings.data_dir / "alerts.jsonl"})
+        kept = stack.enter_context(_kept_on_error(settings.data_dir, wanted.seed, made, scratch))
         observer = Observer(made.settings)
         place = Place(made, report, lambda: observer.lease.owner)
         bootstrap = made.settings.bootstrap
@@ -223,7 +225,7 @@ def run(settings: Settings, wanted: Wanted, report: Report, *, keep: bool = Fals
         made_report = as_report(wanted, going.done, found, world, load.counts)
         made_report["seconds"] = round(monotonic_seconds() - began, 1)
         if keep or not made_report["passed"]:
-            made_report["kept"] = str(_kept(settings.data_dir, wanted.seed, made.settings.data_dir, scratch))
+            made_report["kept"] = str(kept())
     return made_report
 
 
@@ -265,14 +267,23 @@ def as_report(
     }
 
 
-def _kept(data_dir: Path, seed: int, stand_dir: Path, scratch: Path) -> Path:
-    """Copy what tells how it went out of folders that are deleted."""
-    folder = Path(mkdtemp(prefix=f"chaos-seed-{seed}-", dir=data_dir))
-    for source in [*(stand_dir / name for name in _KEPT), scratch]:
-        target = folder / source.name if source is scratch else folder / source.relative_to(stand_dir)
-        if source.is_dir():
-            shutil.copytree(source, target)
-        elif source.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target)
-    return folder
+@contextmanager
+def _kept_on_error(data_dir: Path, seed: int, made: Stand, scratch: Path) -> Iterator[Callable[[], Path]]:
+    """Yields what copies the things that tell how it went out of folders that are deleted; done for an error, too."""
+
+    def keep() -> Path:
+        folder = Path(mkdtemp(prefix=f"chaos-seed-{seed}-", dir=data_dir))
+        for source in [*(made.settings.data_dir / name for name in _KEPT), scratch]:
+            target = folder / (source.name if source is scratch else source.relative_to(made.settings.data_dir))
+            if source.is_dir():
+                shutil.copytree(source, target)
+            elif source.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(source, target)
+        return folder
+
+    try:
+        yield keep
+    except Exception:
+        made.report(f"Logs, files and databases: {keep()}")
+        raise
