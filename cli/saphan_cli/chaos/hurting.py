@@ -3,8 +3,8 @@
 import signal
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from itertools import count
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from saphan_cli.chaos.gate import Gate
 from saphan_cli.chaos.load import Load
 from saphan_cli.chaos.observing import Observer
 from saphan_cli.chaos.place import Place
-from saphan_cli.chaos.plan import Cause, Fault
+from saphan_cli.chaos.plan import Fault
 from saphan_cli.chaos.showing import Seen, counting, is_stopped, some, stalled, taken_over
 from saphan_infra.availability import ServiceUnavailable
 from saphan_infra.clock import now_ms, wait_seconds
@@ -42,13 +42,9 @@ class Surgeon:
         self._load = load
         self._gate = gate
 
-    @contextmanager
-    def hurt(self, fault: Fault) -> Iterator[Seen]:
-        """The fault within the block. Raises NotThere."""
-        with self._done(fault.cause, fault.strength) as seen:
-            yield seen
-
-    def _done(self, cause: Cause, strength: float) -> AbstractContextManager[Seen]:
+    def hurt(self, fault: Fault) -> AbstractContextManager[Seen]:
+        """The fault, within a block. Raises NotThere when it begins."""
+        cause = fault.cause
         match cause.target:
             case "webhook":
                 return self._misbehaving_receiver(cause.kind)
@@ -57,9 +53,9 @@ class Surgeon:
             case "broker" | "database" if cause.kind in {"kill", "restart"}:
                 return self._service_away(cause.target, killed=cause.kind == "kill")
             case _:
-                return self._done_to_processes(cause.kind, cause.target, strength)
+                return self._hurt_processes(cause.kind, cause.target, fault.strength)
 
-    def _done_to_processes(self, kind: str, target: str, strength: float) -> AbstractContextManager[Seen]:
+    def _hurt_processes(self, kind: str, target: str, strength: float) -> AbstractContextManager[Seen]:
         match kind:
             case "kill":
                 return self._killed_connection() if target == "database-connection" else self._killed(target)
@@ -97,12 +93,8 @@ class Surgeon:
 
         def seen() -> str | None:
             after = self._place.process(target)
-            return (
-                None
-                if victim.alive()
-                else f"process {victim.pid} ended"
-                + (f", {after.pid} follows" if after is not None and after != victim else "")
-            )
+            follows = f", {after.pid} follows" if after is not None and after != victim else ""
+            return None if victim.alive() else f"process {victim.pid} ended{follows}"
 
         yield seen
 
@@ -110,7 +102,7 @@ class Surgeon:
     def _killed_connection(self) -> Iterator[Seen]:
         """One of the server's processes: PostgreSQL ends all connections and recovers from its log."""
         server = self._victim("database")
-        victims = [OwnedProcess.of(pid) for pid in self._backends(server)]
+        victims = _living(_backends(server))
         if not victims:
             message = "the database serves no connection that could be killed"
             raise NotThere(message)
@@ -118,34 +110,17 @@ class Surgeon:
         victims[-1].send(signal.SIGKILL)
         yield lambda: None if victims[-1].alive() else f"process {victims[-1].pid} of the server ended; {said()}"
 
-    @staticmethod
-    def _backends(server: OwnedProcess) -> list[int]:
-        """The server's processes that serve a connection of the platform's role."""
-        found = []
-        for pid in with_children([server.pid])[1:]:
-            try:
-                name = Path(f"/proc/{pid}/cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"saphan saphan" in name:
-                found.append(pid)
-        return found
-
     @contextmanager
     def _paused(self, target: str) -> Iterator[Seen]:
         victim = self._victim(target)
-        everybody = [OwnedProcess.of(pid) for pid in with_children([victim.pid])]
         taken = taken_over(self._observer, target)
+        # The parent first: it starts no more children, then.
+        victim.send(signal.SIGSTOP)
+        everybody = _living(with_children([victim.pid]))
         for process in everybody:
             process.send(signal.SIGSTOP)
         try:
-            yield (
-                lambda: (
-                    f"process {victim.pid} stood still{after}"
-                    if (is_stopped(victim.pid) and (after := taken()) is not None)
-                    else None
-                )
-            )
+            yield lambda: f"process {victim.pid} stood still{taken()}" if is_stopped(victim.pid) else None
         finally:
             for process in everybody:
                 process.send(signal.SIGCONT)
@@ -272,3 +247,25 @@ class Surgeon:
             yield lambda: some(self._load.counts[mode] - before, "messages", at_least=5)
         finally:
             self._load.modes.discard(mode)
+
+
+def _backends(server: OwnedProcess) -> list[int]:
+    """The server's processes that serve a connection of the platform's role."""
+    found = []
+    for pid in with_children([server.pid])[1:]:
+        try:
+            name = Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            continue
+        if b"saphan saphan" in name:
+            found.append(pid)
+    return found
+
+
+def _living(pids: Iterable[int]) -> list[OwnedProcess]:
+    """Those processes that have not ended since they were listed."""
+    found = []
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            found.append(OwnedProcess.of(pid))
+    return found
