@@ -16,7 +16,7 @@ from saphan_consumers.told import open_ledger
 from saphan_infra.clock import monotonic_seconds, now_ms
 
 POLICY = RetryPolicy(base_seconds=0.01, max_seconds=0.05, pause_seconds_max=0.1)
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 15.0
 AHEAD_SECONDS = 900
 
 
