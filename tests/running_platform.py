@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 from log_record import LogRecord
 
+from saphan_cli.chaos.comparing import settled_rows
 from saphan_infra import kafka_admin
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.owned_process import OwnedProcess, tail, wait_until
@@ -30,10 +31,9 @@ from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.database import Database, DatabaseUnavailable, create_tables
 from saphan_projections.law import default_law
 from saphan_projections.offsets import positions
-from saphan_projections.settled import settled_alerts
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX, RECORD_FEEDS, TOPICS, WORKER_RECORDS
-from saphan_schemas.values import days_to_date, parse_time_ms, to_wire
+from saphan_schemas.values import parse_time_ms, to_wire
 from saphan_simulation.parameters import load_parameters
 from saphan_simulation.world import DEFAULT_START, World
 from saphan_simulation.writing import write_world
@@ -42,9 +42,6 @@ from saphan_streams.run import worker_id_key
 from saphan_streams.transport import Chunk
 
 WAIT_SECONDS = 60.0
-ALERT_FIELDS = (
-    "alert_id", "employment_record_id", "kind", "state", "reason", "hold", "hold_as_of", "due_on", "state_since",
-)  # fmt: skip
 NO_SETTINGS = "# Tests hand every setting over in the environment.\n"
 
 
@@ -301,21 +298,7 @@ class RunningPlatform:
     def settled(self, as_of_ms: int | None = None) -> list[dict[str, Any]]:
         """The settled alerts in the form of expected-alerts.jsonl, by employment."""
         with self.database() as database, database.reading() as transaction:
-            rows = [
-                {
-                    **{name: getattr(alert, name) for name in ALERT_FIELDS[:-2]},
-                    "due_on": days_to_date(alert.due_day).isoformat(),
-                    "state_since": days_to_date(alert.since_day).isoformat(),
-                }
-                for alert in settled_alerts(transaction, default_law(), as_of_ms)
-            ]
-        return sorted(rows, key=lambda row: str(row["employment_record_id"]))
-
-
-def expected_rows(world: SimulatedWorld) -> list[dict[str, Any]]:
-    """expected-alerts.jsonl without what the simulation says about its own truth."""
-    rows = [{name: row[name] for name in ALERT_FIELDS} for row in world.expected]
-    return sorted(rows, key=lambda row: str(row["employment_record_id"]))
+            return settled_rows(transaction, as_of_ms)
 
 
 @contextmanager

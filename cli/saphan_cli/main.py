@@ -20,6 +20,7 @@ COMMANDS = (
     "state",
     "simulate",
     "bench",
+    "chaos",
     "doctor",
     "test",
     "run",

@@ -10,6 +10,7 @@ from saphan_consumers.retrying import RetryPolicy, Verdict
 _ENDPOINT = "endpoint"
 _OFF = "endpoint_off_ms"
 _PAUSED = "endpoint_paused_until_ms"
+_SEEN = "clock_seen_ms"
 
 
 class Waiting(NamedTuple):
@@ -71,6 +72,7 @@ def next_due_ms(ledger: Ledger, busy: Collection[int]) -> int | None:
 
 def settle(ledger: Ledger, attempts: Sequence[Attempt], now_ms: int) -> None:
     """Inside a transaction: what came of attempts. A delivered state lets the alert's next one go."""
+    ledger.keep(_SEEN, str(now_ms))
     for attempt in attempts:
         row, outcome = attempt.row, attempt.verdict
         if outcome.kind == "delivered":
@@ -156,3 +158,20 @@ def forget_far_times(ledger: Ledger, now_ms: int, policy: RetryPolicy) -> None:
     ledger.db.execute("UPDATE waiting SET next_attempt_ms = ? WHERE next_attempt_ms > ?", (now_ms, furthest))
     if paused_until_ms(ledger) > furthest:
         pause(ledger, 0)
+
+
+def clock_seen_ms(ledger: Ledger) -> int:
+    """What the clock said when the waiting list was last settled (ms UTC); 0: never."""
+    return int(ledger.note(_SEEN) or 0)
+
+
+def bring_forward(ledger: Ledger, by_ms: int, now_ms: int) -> None:
+    """Inside a transaction: the clock went back by so much, and waits that it had begun must not last longer for it."""
+    ledger.db.execute(
+        "UPDATE waiting SET next_attempt_ms = max(?2, next_attempt_ms - ?1), "
+        "first_attempt_ms = min(?2, first_attempt_ms) WHERE next_attempt_ms > ?2",
+        (by_ms, now_ms),
+    )
+    if paused_until_ms(ledger) > now_ms:
+        pause(ledger, max(now_ms, paused_until_ms(ledger) - by_ms))
+    ledger.keep(_SEEN, str(now_ms))

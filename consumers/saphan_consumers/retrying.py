@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 _GONE = 410
 _THROTTLES = (429, 502, 503, 504)
 _ALERTS_UNTIL_PAUSE = 5
+_CORRECTION_MS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +109,8 @@ def retry_after_seconds(header: str | None, now_seconds: float) -> float | None:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now_seconds)
     except (ValueError, OverflowError):
         return None
+
+
+def went_back_ms(seen_ms: int, now_ms: int) -> int:
+    """By how much a clock was set back since it was last looked at; 0 for the small corrections that clocks get."""
+    return seen_ms - now_ms if seen_ms - now_ms > _CORRECTION_MS_MAX else 0

@@ -3,13 +3,13 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Protocol
 
 from saphan_consumers import pending, watching
 from saphan_consumers.ledger import Ledger
 from saphan_consumers.pending import Attempt, Waiting
-from saphan_consumers.retrying import Endpoint, Reply, RetryPolicy, endpoint_after, verdict
+from saphan_consumers.retrying import Endpoint, Reply, RetryPolicy, endpoint_after, verdict, went_back_ms
 from saphan_infra.clock import monotonic_seconds, now_ms
 from saphan_infra.logs import get_logger
 
@@ -50,6 +50,7 @@ class WebhookSender:
         self._pace = pace
         self._under_way: dict[asyncio.Task[_Done], Waiting] = {}
         self._endpoint = Endpoint(pending.paused_until_ms(ledger))
+        self._seen_ms = pending.clock_seen_ms(ledger)
         self._wake = asyncio.Event()
         self._report_at = 0.0
 
@@ -77,10 +78,21 @@ class WebhookSender:
             await _cancelled([stopping, *self._under_way])
 
     async def _round(self, stopping: asyncio.Task[Any]) -> None:
+        self._mind_clock(now_ms())
         self._launch(now_ms())
         await self._wait(stopping)
         self._settle()
         self._report()
+
+    def _mind_clock(self, now: int) -> None:
+        """A clock that was ahead and is put right must not make everything wait until it gets there again."""
+        back_ms, self._seen_ms = went_back_ms(self._seen_ms, now), now
+        if not back_ms:
+            return
+        with self._ledger.transaction():
+            pending.bring_forward(self._ledger, back_ms, now)
+        self._endpoint = replace(self._endpoint, paused_until_ms=self._endpoint.paused_until_ms - back_ms)
+        log.warning("The clock went back; what waits is tried as soon as it would have been", seconds=back_ms / 1000)
 
     def _room(self) -> int:
         """How many posts may start; after a pause one delivery finds out whether the endpoint is back."""

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from running_platform import RunningPlatform, SimulatedWorld, expected_rows, running, undisturbed
+from running_platform import RunningPlatform, SimulatedWorld, running, undisturbed
 
+from saphan_cli.chaos.comparing import expected_rows
 from saphan_infra.settings import Settings
 from saphan_schemas.topics import (
     CONTRIBUTIONS,
@@ -37,7 +38,7 @@ def test_published_twice_in_another_order_and_on_postgresql_the_state_is_the_sam
     with running(tmp_path / "sqlite", java_cache) as platform:
         publish(platform, hamlet, "--heartbeat-anyway")
         assert platform.reaches(expected), (platform.hash(), expected)
-        assert platform.settled(hamlet.as_of_ms) == expected_rows(hamlet)
+        assert platform.settled(hamlet.as_of_ms) == expected_rows(hamlet.expected)
         assert platform.becomes(platform.drained)
         told = platform.rows("SELECT count(*) FROM alert_history")
         publish(platform, hamlet, "--heartbeat-anyway")
@@ -48,6 +49,6 @@ def test_published_twice_in_another_order_and_on_postgresql_the_state_is_the_sam
     with running(tmp_path / "postgres", java_cache, database_url=postgres_url, integrate_workers=2) as platform:
         publish(platform, hamlet, "--heartbeat-anyway", "--order", ",".join(ANOTHER_ORDER))
         assert platform.reaches(expected), (platform.hash(), expected)
-        assert platform.settled(hamlet.as_of_ms) == expected_rows(hamlet)
+        assert platform.settled(hamlet.as_of_ms) == expected_rows(hamlet.expected)
         assert platform.becomes(platform.drained)
         assert platform.hash() == expected

@@ -18,6 +18,7 @@ from saphan_infra.owned_process import OwnedProcess, read_json, tail, wait_until
 from saphan_infra.processes import local_kafka, local_postgres, stop_services
 from saphan_infra.roles import Role, announced, integrate_name, log_path, state_path
 from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, environment_of
+from saphan_infra.supervisor import STATE_FILE, Supervisor
 from saphan_schemas.topics import TOPICS
 
 _PREFIX = "bench-"
@@ -120,6 +121,10 @@ class Stand:
                     popen.wait()
         self._write_state()
 
+    def process(self, name: str) -> OwnedProcess:
+        """The process that was launched under this name."""
+        return self._running[name][1]
+
     def stages(self) -> dict[str, tuple[int, ...]]:
         """The process ids of each stage: broker, database (if a server), link, integrate."""
         found: dict[str, tuple[int, ...]] = {}
@@ -213,6 +218,8 @@ def _clear_leftovers(settings: Settings) -> None:
             continue
         for child in state["children"]:
             _process(child).end(_PATIENCE_SECONDS)
+        for state_file in directory.rglob(STATE_FILE):
+            Supervisor(state_file.parents[1], (), (), {}).end_leftovers()
         left = settings.model_copy(update={"data_dir": directory, "cache_dir": settings.downloads_dir})
         stop_services(left)
         shutil.rmtree(directory, ignore_errors=True)

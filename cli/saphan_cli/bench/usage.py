@@ -39,7 +39,7 @@ def usage(pids: Sequence[int]) -> Usage:
     """What these processes and their children have used; a process that is gone counts nothing."""
     total = 0.0
     threads: dict[int, float] = {}
-    for pid in _with_children(pids):
+    for pid in with_children(pids):
         total += _cpu_seconds(_PROC / str(pid) / "stat", waited_for=True)
         for task in _listed(_PROC / str(pid) / "task"):
             threads[int(task.name)] = _cpu_seconds(task / "stat")
@@ -53,7 +53,7 @@ def own_peak_rss_mib() -> float:
 
 def peak_rss_mib(pids: Sequence[int]) -> float:
     """The largest memory that each process ever held, added up, MiB. Shared pages count in each."""
-    return sum(_kib(pid, "VmHWM:") for pid in _with_children(pids)) / 1024
+    return sum(_kib(pid, "VmHWM:") for pid in with_children(pids)) / 1024
 
 
 def busy_seconds() -> float:
@@ -76,13 +76,14 @@ def machine() -> Machine:
     )
 
 
-def _with_children(pids: Sequence[int]) -> list[int]:
+def with_children(pids: Sequence[int]) -> list[int]:
+    """These processes and all below them."""
     found: list[int] = []
     for pid in pids:
         children = []
         for task in _listed(_PROC / str(pid) / "task"):
             children += [int(word) for word in _text(task / "children").split()]
-        found += [pid, *_with_children(children)]
+        found += [pid, *with_children(children)]
     return found
 
 
