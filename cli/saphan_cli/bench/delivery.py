@@ -1,8 +1,8 @@
 """How fast link is when Faust brings it single messages as it does by default, and when it brings whole fetches.
 
 A program of its own: ``python -m saphan_cli.bench.delivery WAY EVENTS`` with the settings in the environment. Every way
-takes the same beginning of each partition, so many events together, commits with the same LinkProcessor and publishes
-with the same relay. Events, seconds and CPU seconds are left in a file of the data directory.
+takes the whole log, which has so many events, commits with the same LinkProcessor and publishes with the same relay.
+Events, seconds and CPU seconds are left in a file of the data directory.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -33,7 +33,7 @@ from saphan_streams.collecting import collecting_seldom
 from saphan_streams.link import LinkCounts, LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
 from saphan_streams.shell import Shell
-from saphan_streams.transport import Chunk, Fetch
+from saphan_streams.transport import Chunk
 
 #: Where the result is left, in the data directory.
 RESULT_FILE = "result.json"
@@ -54,29 +54,21 @@ class _Record(NamedTuple):
 
 
 class Tally:
-    """Counts committed events from the first that the agent gets; ``ends`` says how much of each partition is wanted."""
+    """Counts committed events from the first that the agent gets to the last of the log."""
 
-    def __init__(self, ends: Mapping[tuple[str, int], int]) -> None:
-        self._ends = ends
-        self._events_max = sum(ends.values())
+    def __init__(self, events_max: int) -> None:
+        self._events_max = events_max
         self._began: float | None = None
         self._cpu_began = 0.0
         self.events = 0
         self.at = 0.0
         self.cpu = 0.0
 
-    def wanted(self, fetch: Fetch) -> Fetch:
-        """What of a fetch counts. The first call starts the clock."""
+    def begin(self) -> None:
+        """The agent has got something."""
         if self._began is None:
             self._began = monotonic_seconds()
             self._cpu_began = _cpu_seconds()
-        found = []
-        for chunk in fetch:
-            end = self._ends[chunk.place]
-            records = [record for record in chunk.records if record.offset < end]
-            if records:
-                found.append(chunk._replace(records=records))
-        return tuple(found)
 
     def committed(self, counts: LinkCounts) -> None:
         """A fetch is committed."""
@@ -84,7 +76,7 @@ class Tally:
         self.at, self.cpu = monotonic_seconds(), _cpu_seconds()
 
     def is_complete(self, waiting: int = 0) -> bool:
-        """Whether everything that is wanted has come, ``waiting`` events of it not yet committed."""
+        """Whether the whole log has come, ``waiting`` events of it not yet committed."""
         return self.events + waiting >= self._events_max
 
     def report(self) -> dict[str, Any]:
@@ -99,10 +91,9 @@ def _cpu_seconds() -> float:
 
 
 async def _leave(shell: Shell) -> None:
+    """End the process; Faust itself would go on for ever."""
     await shell.stop()
     os.kill(os.getpid(), signal.SIGTERM)
-    # Faust would start an agent that ends again.
-    await asyncio.Event().wait()
 
 
 def fetches_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
@@ -119,12 +110,10 @@ def fetches_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
 
     async def work(stream: Any) -> None:
         async for fetch in stream:
-            wanted = tally.wanted(fetch)
-            if wanted:
-                await shell.handle(wanted)
+            tally.begin()
+            await shell.handle(fetch)
             if tally.is_complete():
-                break
-        await _leave(shell)
+                await _leave(shell)
 
     app.agent(chunk_topic(app, *_NAMES), name="fetches", concurrency=1)(work)
     return app
@@ -160,17 +149,15 @@ def _stock_app(settings: Settings, shell: Shell, tally: Tally, collected_max: in
         waiting: dict[tuple[str, int], list[_Record]] = {}
         count = 0
         async for event in stream.events():
+            tally.begin()
             message = event.message
-            single = Chunk(message.topic, message.partition, [_as_fetched(message)])
-            for chunk in tally.wanted((single,)):
-                waiting.setdefault(chunk.place, []).extend(chunk.records)
-                count += 1
+            waiting.setdefault((message.topic, message.partition), []).append(_as_fetched(message))
+            count += 1
             if count >= collected_max or tally.is_complete(count):
                 await shell.handle(tuple(Chunk(*place, rows) for place, rows in waiting.items()))
                 waiting, count = {}, 0
             if tally.is_complete():
-                break
-        await _leave(shell)
+                await _leave(shell)
 
     app.agent(topic, name="stock", concurrency=1)(work)
     return app
@@ -198,20 +185,13 @@ WAYS: dict[str, Callable[[Settings, Shell, Tally], faust.App]] = {
 }
 
 
-async def _ends(settings: Settings, events_max: int) -> dict[tuple[str, int], int]:
-    """Where to stop in each partition: the same share of all of them."""
-    ends = {(tp.topic, tp.partition): end for tp, (_, end) in (await _bounds(settings)).items()}
-    share = min(1.0, events_max / max(1, sum(ends.values())))
-    return {place: round(end * share) for place, end in ends.items()}
-
-
 def main(way: str, events_max: int) -> None:
     """Measure one way and leave the result in the data directory."""
     settings = load_settings()
     logs.configure("WARNING", settings.log_format)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     migrate(settings.link_url)
-    tally = Tally(asyncio.run(_ends(settings, events_max)))
+    tally = Tally(events_max)
     processor = LinkProcessor(
         Database(settings.link_url),
         Codec(),
