@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import struct
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -15,6 +16,8 @@ _BATCH_BYTES_MAX = 1_000_000
 _REQUEST_BYTES_MAX = 17_000_000
 _ACKNOWLEDGE_SECONDS_MAX = 20
 _CLOSE_SECONDS_MAX = 3
+#: One list for all: aiokafka wants a list and only reads it.
+_NO_HEADERS: list[tuple[str, bytes]] = []
 _MASK = 0xFFFFFFFF
 _MIX = 0x5BD1E995
 
@@ -27,6 +30,21 @@ class Message(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
     timestamp_ms: int | None = None
     partition: int | None = None
+
+
+class Sendable(Protocol):
+    """What :meth:`BatchProducer.send` takes: a :class:`Message`, or whatever has the same fields."""
+
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    @property
+    def timestamp_ms(self) -> int | None: ...
+    @property
+    def partition(self) -> int | None: ...
 
 
 class SendFailed(ConnectionError):
@@ -100,18 +118,18 @@ class BatchProducer:
         """Close the connection; what was sent is already acknowledged."""
         await self._discard()
 
-    async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:
+    async def send(self, topic: str, messages: Sequence[Sendable], partition_count: int) -> None:
         """Send and wait for every acknowledgement; order is kept within a partition.
 
         Raises SendFailed; the next call connects anew, because a producer that lost a batch has lost its sequence.
         """
         producer = self._producer or await self._connect()
-        by_partition: dict[int, list[Message]] = {}
+        by_partition: defaultdict[int, list[Sendable]] = defaultdict(list)
         for message in messages:
             partition = message.partition
             if partition is None:
                 partition = partition_of(message.key, partition_count)
-            by_partition.setdefault(partition, []).append(message)
+            by_partition[partition].append(message)
         sending = asyncio.gather(
             *(_send_in_order(producer, topic, partition, rows) for partition, rows in by_partition.items()),
             return_exceptions=True,
@@ -154,13 +172,19 @@ async def _close(producer: AIOKafkaProducer) -> None:
     await producer.client.close()
 
 
-async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Message]) -> None:
+async def _send_in_order(producer: AIOKafkaProducer, topic: str, partition: int, messages: Sequence[Sendable]) -> None:
     batch = producer.create_batch()
-    for key, value, headers, timestamp_ms, _ in messages:
-        row = {"key": key, "value": value, "timestamp": timestamp_ms, "headers": list(headers)}
-        if batch.append(**row) is None:
+    for message in messages:
+        if not _is_added(batch, message):
             await (await producer.send_batch(batch, topic, partition=partition))
             batch = producer.create_batch()
-            batch.append(**row)
+            _is_added(batch, message)
     if batch.record_count():
         await (await producer.send_batch(batch, topic, partition=partition))
+
+
+def _is_added(batch: Any, message: Sendable) -> bool:
+    """Whether the batch had room for the message."""
+    headers = list(message.headers) if message.headers else _NO_HEADERS
+    added = batch.append(timestamp=message.timestamp_ms, key=message.key, value=message.value, headers=headers)
+    return added is not None

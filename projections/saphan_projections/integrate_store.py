@@ -5,7 +5,14 @@ from typing import Any
 
 from saphan_projections.alerts import KIND, Pair, RecordReference
 from saphan_projections.database import Transaction
-from saphan_projections.integrating import AlertChange, IntegrateEffects, StoredPair, WorkerChange, WorkerRecord
+from saphan_projections.integrating import (
+    CONTRIBUTION_FIELDS,
+    AlertChange,
+    IntegrateEffects,
+    StoredPair,
+    WorkerChange,
+    WorkerRecord,
+)
 from saphan_projections.tables import (
     AlertHistoryRow,
     AlertRow,
@@ -175,12 +182,7 @@ def _contribution_row(event: WorkerRecord) -> tuple[Any, ...]:
         message.record_id,
         message.version,
         message.content_hash,
-        record.get("month"),
-        record.get("sso_account"),
-        record.get("sso_branch"),
-        record.get("wage_satang"),
-        record.get("amount_satang"),
-        record.get("paid_on"),
+        *[record.get(name) for name in CONTRIBUTION_FIELDS],
     )
 
 

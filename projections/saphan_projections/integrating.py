@@ -26,8 +26,17 @@ from saphan_projections.worker import (
     view,
     worker_id,
 )
-from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYMENTS, INSURED_PERSONS
+from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS, EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_day
+
+#: What of a contribution becomes columns of its row, in their order.
+CONTRIBUTION_FIELDS = ("month", "sso_account", "sso_branch", "wage_satang", "amount_satang", "paid_on")
+#: All that integrate looks at in the agencies' records, by feed; of other feeds it may look at anything.
+FIELDS_USED: Mapping[str, Collection[str]] = {
+    **KEPT,
+    CONTRIBUTIONS: CONTRIBUTION_FIELDS,
+    EMPLOYER_PAIRS: ("sso_account", "sso_branch", "employer_id"),
+}
 
 #: Marks what was decided but not told, so that it differs from every decision.
 _UNTOLD = "untold"

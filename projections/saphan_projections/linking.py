@@ -300,10 +300,10 @@ class Linker:
 
     def _owners_of(self, signature: Signature, holders: _Holders) -> set[int]:
         """Who holds the signature's specific identifiers; ``holders`` are the lists of each one's owners."""
-        if self._generic:
+        if not self._generic.isdisjoint(signature.identifiers):
             named = zip(signature.identifiers, holders, strict=True)
             holders = [owners for identifier, owners in named if identifier not in self._generic]
-        return {worker_no for owners in holders for worker_no in owners}
+        return set().union(*holders)
 
     def _newly_generic(self, worker: _Worker, signature: Signature) -> bool:
         if len(worker.signatures) < GENERIC_BIRTH_DATES_MIN:

@@ -39,6 +39,11 @@ class OutgoingMessage(NamedTuple):
     value: bytes
     timestamp_ms: int | None = None
 
+    @property
+    def headers(self) -> tuple[()]:
+        """None: the producer asks for them."""
+        return ()
+
 
 def claim(
     transaction: Transaction, app: str, partitions: Iterable[tuple[str, int]], owner: str, now_ms: int

@@ -1,6 +1,6 @@
 """What is known of one worker: a fold over the newest state of each record, whatever the order of arrival."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -23,6 +23,11 @@ KEPT: dict[str, tuple[str, ...]] = {
     ),
     HEALTH_COVER: ("nationality", "sex", "birth_date", "valid_until"),
 }  # fmt: skip
+
+#: One packer for all: a new one for each value costs as much as a small value itself.
+_pack: Callable[[Any], bytes] = msgpack.Packer().pack
+_STATE_HEAD = b"\x93"  # an array of three in msgpack: members, gone, alerts
+_NOTHING = b"\x80"  # an empty map
 
 #: Which registry is believed first for nationality, sex and birth date.
 _PRECEDENCE = (NON_THAI_IDS, STAYS, WORK_PERMITS, INSURED_PERSONS, HEALTH_COVER)
@@ -59,10 +64,11 @@ class WorkerState:
 
     ``written_id`` is the opaque id that the row is known to hold, "" when it is not known. ``encoded`` keeps what
     integrate made of single members for its messages, by record number; a member that changes drops it. ``eligible`` is
-    what the law says of the employments, None until it is asked, and again when one of them changes.
+    what the law says of the employments, None until it is asked, and again when one of them changes. ``_packed`` keeps
+    each member's part of :meth:`pack`, for most members of a worker are as they were at the last chunk.
     """
 
-    __slots__ = ("_first", "alerts", "eligible", "encoded", "gone", "members", "worker_no", "written_id")
+    __slots__ = ("_first", "_packed", "alerts", "eligible", "encoded", "gone", "members", "worker_no", "written_id")
 
     def __init__(
         self,
@@ -79,11 +85,19 @@ class WorkerState:
         self.encoded: dict[int, bytes] = {}
         self.eligible: bool | None = None
         self._first: tuple[str, str] | None = None
+        self._packed: dict[int, bytes] = {}
 
     def pack(self) -> bytes:
-        """The state as bytes; :meth:`unpack` is its inverse."""
-        packed: bytes = msgpack.packb((self.members, self.gone, self.alerts))
-        return packed
+        """The state as msgpack's bytes of (members, gone, alerts); :meth:`unpack` is its inverse."""
+        parts = [_STATE_HEAD, _map_head(len(self.members))]
+        packed = self._packed
+        for number, member in self.members.items():
+            part = packed.get(number)
+            if part is None:
+                part = packed[number] = _pack(number) + _pack(member)
+            parts.append(part)
+        parts += (_pack(self.gone) if self.gone else _NOTHING, _pack(self.alerts) if self.alerts else _NOTHING)
+        return b"".join(parts)
 
     @classmethod
     def unpack(cls, worker_no: int, packed: bytes) -> "WorkerState":
@@ -103,6 +117,7 @@ class WorkerState:
         self.gone.pop(record_no, None)
         self.members[record_no] = member
         self.encoded.pop(record_no, None)
+        self._packed.pop(record_no, None)
         if member.feed == EMPLOYMENTS:
             self.eligible = None
         if self._first is not None:
@@ -116,6 +131,7 @@ class WorkerState:
         self.members.pop(record_no, None)
         self.gone[record_no] = sequence
         self.encoded.pop(record_no, None)
+        self._packed.pop(record_no, None)
         self.eligible = None
         self._first = None
         return True
@@ -130,6 +146,11 @@ class WorkerState:
         member = self.members.get(record_no)
         known = member.sequence if member is not None else self.gone.get(record_no, -1)
         return sequence > known
+
+
+def _map_head(entries: int) -> bytes:
+    """How msgpack begins a map of so many entries."""
+    return bytes((0x80 | entries,)) if entries < 16 else msgpack.Packer(autoreset=True).pack_map_header(entries)
 
 
 class View(NamedTuple):

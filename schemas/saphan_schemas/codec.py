@@ -1,6 +1,7 @@
 """Bytes of a message to a record and back: Confluent's wire format around Avro, read by any schema version."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from saphan_schemas.catalogue import Catalogue, SchemaVersion, current_catalogue
@@ -24,13 +25,15 @@ class UndecodableMessage(ValueError):
 class Codec:
     """Encodes with the newest schema of a topic and decodes with whatever schema wrote the message.
 
-    Dates are days and times are milliseconds: :mod:`saphan_schemas.values` makes them readable.
+    Dates are days and times are milliseconds: :mod:`saphan_schemas.values` makes them readable. Of the topics in
+    ``fields`` only these fields are decoded, for who needs no others; the bytes are checked all the same.
     """
 
-    def __init__(self, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, catalogue: Catalogue | None = None, fields: Mapping[str, Collection[str]] | None = None) -> None:
         self.catalogue = catalogue or current_catalogue()
+        self._fields = fields or {}
         self._encoders: dict[str, tuple[bytes, Callable[[Any], bytes]]] = {}
-        self._readers: dict[str, dict[bytes, Callable[[bytes], Record]]] = {}
+        self._readers: defaultdict[str, dict[bytes, Callable[[bytes], Record]]] = defaultdict(dict)
 
     def encode(self, topic: str, record: Mapping[str, Any]) -> bytes:
         """One record as bytes. Raises ValueError when a field is missing, of another type or out of its range."""
@@ -50,7 +53,7 @@ class Codec:
         if value is None:
             raise UndecodableMessage("no_value", "the message has no value; a deletion is a record with deleted=true")
         header = value[:_HEADER_BYTES]
-        read = self._readers.setdefault(topic, {}).get(header) or self._reader(topic, header)
+        read = self._readers[topic].get(header) or self._reader(topic, header)
         try:
             return read(value[_HEADER_BYTES:])
         except CORRUPT as error:
@@ -60,7 +63,7 @@ class Codec:
     def decode_many(self, topic: str, values: Iterable[bytes | None]) -> list[Record | UndecodableMessage]:
         """Each message as a record or as the reason why it is none, in order."""
         decoded: list[Record | UndecodableMessage] = []
-        readers = self._readers.setdefault(topic, {})
+        readers = self._readers[topic]
         for value in values:
             try:
                 decoded.append(readers[value[:_HEADER_BYTES]](value[_HEADER_BYTES:]))  # type: ignore[index]
@@ -82,7 +85,8 @@ class Codec:
         writer = self.catalogue.find(topic, schema_id)
         if writer is None:
             raise self._unknown(topic, schema_id)
-        read = self._readers[topic][header] = record_reader(self.catalogue.latest(topic), writer)
+        read = record_reader(self.catalogue.latest(topic), writer, self._fields.get(topic))
+        self._readers[topic][header] = read
         return read
 
     def _unknown(self, topic: str, schema_id: int) -> UndecodableMessage:

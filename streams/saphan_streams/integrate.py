@@ -8,7 +8,7 @@ from saphan_projections import integrate_store
 from saphan_projections.alerts import EMPLOYMENT_DELETED, KIND
 from saphan_projections.database import Database, Transaction
 from saphan_projections.integrate_store import IntegrateRowsOf
-from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator, WorkerRecord
+from saphan_projections.integrating import FIELDS_USED, AlertChange, IntegrateEffects, Integrator, WorkerRecord
 from saphan_projections.law import Law
 from saphan_projections.offsets import (
     AlreadyCommitted,
@@ -67,6 +67,7 @@ class IntegrateProcessor:
     def __init__(self, database: Database, codec: Codec, settings: IntegrateSettings) -> None:
         self._database = database
         self._codec = codec
+        self._payloads = Codec(codec.catalogue, FIELDS_USED)
         self._workers = IntegratedEncoder(codec)
         self._settings = settings
         self._partitions: dict[int, _Partition] = {}
@@ -116,7 +117,7 @@ class IntegrateProcessor:
 
     def _read(self, chunk: Chunk, poison: str | None) -> tuple[list[WorkerRecord], list[Refusal]]:
         if poison is None:
-            return read_worker_chunk(self._codec, chunk)
+            return read_worker_chunk(self._codec, self._payloads, chunk)
         return [], [Refusal(record, "processing_failed", poison) for record in chunk.records]
 
     def _committed_before(self, transaction: Transaction, ours: Sequence[tuple[_Partition, Chunk]]) -> Unsent:

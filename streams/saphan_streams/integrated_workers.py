@@ -1,5 +1,6 @@
 """How an integrated worker becomes a message: the references to its records are encoded once, not with each change."""
 
+from functools import lru_cache
 from typing import Any
 
 from saphan_projections.integrating import WorkerChange
@@ -84,15 +85,10 @@ def _reference(member: Member) -> dict[str, Any]:
 
 def _reference_bytes(member: Member) -> bytes:
     """The bytes of :func:`_reference` in the array."""
+    _, feed, record_id, version, _, _, partition, offset, _ = member
+    id_bytes = record_id.encode()
     return b"".join(
-        (
-            _text(member.feed),
-            _text(member.record_id),
-            _long(member.version),
-            _long(member.partition),
-            _long(member.offset),
-            _ROLE_BYTES,
-        )
+        (_feed(feed), _long(len(id_bytes)), id_bytes, _long(version), _long(partition), _long(offset), _ROLE_BYTES)
     )
 
 
@@ -101,8 +97,17 @@ def _text(text: str) -> bytes:
     return _long(len(encoded)) + encoded
 
 
+#: There are only some feeds.
+_feed = lru_cache(_text)
+
+
 def _long(number: int) -> bytes:
-    """A number from 0 as Avro writes it: zigzag, seven bits a byte, the lowest first."""
+    """A number from 0 as Avro writes it."""
+    return _SMALL[number] if number < _SMALL_NUMBERS else _varint(number)
+
+
+def _varint(number: int) -> bytes:
+    """Zigzag, seven bits a byte, the lowest first."""
     left = number << 1
     found = bytearray()
     while left > 0x7F:
@@ -112,4 +117,7 @@ def _long(number: int) -> bytes:
     return bytes(found)
 
 
+#: Lengths, versions and partitions are small, and so are many offsets.
+_SMALL_NUMBERS = 8_192
+_SMALL = tuple(map(_varint, range(_SMALL_NUMBERS)))
 _ROLE_BYTES = _text(_ROLE)

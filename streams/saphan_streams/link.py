@@ -200,13 +200,13 @@ def outgoing(codec: Codec, messages: Sequence[LinkMessage]) -> list[OutgoingMess
     """Link's messages in the wire format; a pair or a heartbeat goes to every partition."""
     encode: Callable[[str, Any], bytes] = codec.encode
     partitions = TOPICS[WORKER_RECORDS].partitions
-    fields = LinkMessage._fields
     rows = []
     for message in messages:
-        value = encode(WORKER_RECORDS, dict(zip(fields, message, strict=True)))
-        key = str(message.worker_no).encode()
-        if message.worker_no:
-            rows.append(OutgoingMessage(WORKER_RECORDS, message.worker_no % partitions, key, value))
+        value = encode(WORKER_RECORDS, message._asdict())
+        worker_no = message.worker_no
+        key = b"%d" % worker_no
+        if worker_no:
+            rows.append(OutgoingMessage(WORKER_RECORDS, worker_no % partitions, key, value))
         else:
             rows += [OutgoingMessage(WORKER_RECORDS, number, key, value) for number in range(partitions)]
     return rows

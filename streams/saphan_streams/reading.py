@@ -114,8 +114,8 @@ def _read_heartbeat(read: FeedChunk, record: Any, value: dict[str, Any]) -> None
     )
 
 
-def read_worker_chunk(codec: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], list[Refusal]]:
-    """Decode a chunk of worker.records.v1 with the agencies' records inside."""
+def read_worker_chunk(codec: Codec, payloads: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], list[Refusal]]:
+    """Decode a chunk of worker.records.v1, and with ``payloads`` the agencies' records inside."""
     events: list[WorkerRecord] = []
     refusals: list[Refusal] = []
     decoded = codec.decode_many(WORKER_RECORDS, [record.value for record in chunk.records])
@@ -125,7 +125,7 @@ def read_worker_chunk(codec: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], l
             continue
         message = LinkMessage._make(value.values())
         try:
-            inner = codec.decode(message.feed, message.payload) if message.payload else None
+            inner = payloads.decode(message.feed, message.payload) if message.payload else None
         except (UndecodableMessage, KeyError) as refused:
             refusals.append(Refusal(record, "corrupt_payload", f"{message.feed}: {type(refused).__name__}"))
             continue

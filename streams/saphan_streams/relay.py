@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from saphan_infra.logs import get_logger
-from saphan_infra.producer import BatchProducer, Message, SendFailed
+from saphan_infra.producer import BatchProducer, SendFailed
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.topics import TOPICS
 
@@ -83,9 +84,8 @@ class Relay:
             self._queue.task_done()
 
     async def _send(self, messages: Sequence[OutgoingMessage]) -> None:
-        waiting: Mapping[str, list[Message]] = _by_topic(messages)
         pause_seconds = _RETRY_SECONDS_MIN
-        for topic, rows in waiting.items():
+        for topic, rows in _by_topic(messages).items():
             while True:
                 try:
                     await self._producer.send(topic, rows, TOPICS[topic].partitions)
@@ -99,8 +99,8 @@ class Relay:
                 pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
 
 
-def _by_topic(messages: Iterable[OutgoingMessage]) -> dict[str, list[Message]]:
-    rows: dict[str, list[Message]] = {}
-    for topic, partition, key, value, timestamp_ms in messages:
-        rows.setdefault(topic, []).append(Message(key, value, (), timestamp_ms, partition))
+def _by_topic(messages: Iterable[OutgoingMessage]) -> Mapping[str, list[OutgoingMessage]]:
+    rows: defaultdict[str, list[OutgoingMessage]] = defaultdict(list)
+    for message in messages:
+        rows[message.topic].append(message)
     return rows

@@ -183,7 +183,7 @@ _OF_WORKERS = (
     ),
     _worker(
         "that a record went away is not written",
-        "msgpack.packb((self.members, self.gone, self.alerts))", "msgpack.packb((self.members, {}, self.alerts))",
+        "_pack(self.gone) if self.gone else _NOTHING", "_NOTHING",
         _FOLD + "test_a_state_that_was_packed_in_between_goes_on_as_if_it_had_not_been",
     ),
     _worker(

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import msgpack
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,6 +52,16 @@ def test_a_repeat_of_any_part_changes_nothing(history: list[Step], start: int) -
 def test_a_state_that_was_packed_in_between_goes_on_as_if_it_had_not_been(history: list[Step], cut: int) -> None:
     half = folded(history[:cut])
     assert content(folded(history[cut:], WorkerState.unpack(1, half.pack()))) == content(folded(history))
+
+
+@given(steps(), st.integers(0, 25), st.integers(0, 40))
+def test_the_bytes_that_are_kept_of_members_make_the_same_state_as_all_packed_anew(
+    history: list[Step], cut: int, others: int
+) -> None:
+    half = folded([*((10 + number, 0, True) for number in range(others)), *history[:cut]])
+    half.pack()
+    state = folded(history[cut:], half)
+    assert state.pack() == msgpack.packb((state.members, state.gone, state.alerts))
 
 
 @given(steps())

@@ -9,7 +9,7 @@ from log_record import LogRecord
 from simulated_shell.faults import Faults
 from simulated_shell.loop import Process, SimulatedLoop
 
-from saphan_infra.producer import BatchProducer, Message, SendFailed, partition_of
+from saphan_infra.producer import BatchProducer, Sendable, SendFailed, partition_of
 from saphan_schemas.topics import TOPICS
 
 SESSION_SECONDS = 10.0
@@ -61,7 +61,7 @@ class SimulatedProducer(BatchProducer):
         super().__init__("nowhere:1", "simulated")
         self._broker = broker
 
-    async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:
+    async def send(self, topic: str, messages: Sequence[Sendable], partition_count: int) -> None:
         broker, faults = self._broker, self._broker.faults
         await asyncio.sleep(faults.delay_seconds())
         if broker.is_away:
@@ -87,18 +87,18 @@ class SimulatedProducer(BatchProducer):
     async def stop(self) -> None:
         return
 
-    def _append_late(self, topic: str, messages: Sequence[Message]) -> None:
+    def _append_late(self, topic: str, messages: Sequence[Sendable]) -> None:
         self._broker.under_way -= 1
         self._append(topic, messages)
 
-    def _append(self, topic: str, messages: Sequence[Message]) -> None:
+    def _append(self, topic: str, messages: Sequence[Sendable]) -> None:
         for message in messages:
             self._broker.append(topic, message.partition, message.key, message.value)
 
 
-def _part_of(messages: Sequence[Message], partition_count: int, faults: Faults) -> list[Message]:
+def _part_of(messages: Sequence[Sendable], partition_count: int, faults: Faults) -> list[Sendable]:
     """The first messages of each partition, as many as happen to arrive."""
-    by_partition: dict[int, list[Message]] = {}
+    by_partition: dict[int, list[Sendable]] = {}
     for message in messages:
         number = partition_of(message.key, partition_count) if message.partition is None else message.partition
         by_partition.setdefault(number, []).append(message)

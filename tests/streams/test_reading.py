@@ -169,7 +169,7 @@ def _worker_message(**more: Any) -> bytes:
 )
 def test_what_link_never_sends_is_refused_by_integrate_too(make: Callable[[], bytes | None], reason: str) -> None:
     good = (b"5", _worker_message())
-    events, refusals = read_worker_chunk(CODEC, chunk(WORKER_RECORDS, good, (b"5", make()), good))
+    events, refusals = read_worker_chunk(CODEC, CODEC, chunk(WORKER_RECORDS, good, (b"5", make()), good))
     assert [event.message.record_id for event in events] == ["E-1", "E-1"]
     assert [refusal.reason for refusal in refusals] == [reason]
     assert events[0].record is not None

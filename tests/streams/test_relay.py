@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from saphan_infra.producer import BatchProducer, Message, SendFailed
+from saphan_infra.producer import BatchProducer, Sendable, SendFailed
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.topics import DEAD_LETTERS, TOPICS, WORKER_RECORDS
 from saphan_streams import relay as relay_module
@@ -22,7 +22,7 @@ class Producer(BatchProducer):
         self.log: list[tuple[str, bytes | None, int | None]] = []
         self.partition_counts: set[tuple[str, int]] = set()
 
-    async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:
+    async def send(self, topic: str, messages: Sequence[Sendable], partition_count: int) -> None:
         self.partition_counts.add((topic, partition_count))
         error = self.errors.pop(0) if self.errors else None
         taken = messages if error is None else messages[: len(messages) // 2]
@@ -100,7 +100,7 @@ def test_a_row_counts_as_sent_only_when_the_broker_has_acknowledged_it() -> None
     async def work(relay: Relay) -> None:
         plain = producer.send
 
-        async def slow(topic: str, messages: Sequence[Message], partition_count: int) -> None:
+        async def slow(topic: str, messages: Sequence[Sendable], partition_count: int) -> None:
             early.append(set(relay._sent))
             await answers.get()
             await plain(topic, messages, partition_count)

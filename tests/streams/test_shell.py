@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import pytest
 from faust.types import TP
 
-from saphan_infra.producer import BatchProducer, Message
+from saphan_infra.producer import BatchProducer, Sendable
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_schemas.topics import WORKER_RECORDS
@@ -31,7 +31,7 @@ class Producer(BatchProducer):
         super().__init__("nowhere:1", "test")
         self.sent: list[bytes | None] = []
 
-    async def send(self, topic: str, messages: Sequence[Message], partition_count: int) -> None:  # noqa: ARG002
+    async def send(self, topic: str, messages: Sequence[Sendable], partition_count: int) -> None:  # noqa: ARG002
         self.sent += [message.value for message in messages]
 
     async def stop(self) -> None:
