@@ -96,12 +96,12 @@ _OF_LINK = (
     ),
     _link(
         "a worker's records go to different partitions",
-        "message.worker_no % partitions, key, value", "message.sequence % partitions, key, value",
+        "worker_no % partitions, key, value", "message.sequence % partitions, key, value",
         "projections/test_settled.py::test_recomputed_alerts_equal_the_stored_ones", _SETTLED,
     ),
     _link(
         "who a record speaks of is in the key of its message",
-        "key = str(message.worker_no).encode()", "key = message.record_id.encode()",
+        'key = b"%d" % worker_no', "key = message.record_id.encode()",
         _PROCESSORS + "test_no_key_of_a_message_says_whose_record_it_is",
     ),
     Mutant(
