@@ -63,16 +63,16 @@ FEED_HEARTBEAT_AGE = Gauge(
 )
 TRANSACTION_SECONDS = Histogram(
     "saphan_transaction_seconds",
-    "Time of one chunk's database transaction.",
+    "Time of one database transaction.",
     ["app"],
     buckets=_TRANSACTION_BUCKETS,
     registry=REGISTRY,
 )
 CHUNK_RECORDS = Histogram(
     "saphan_chunk_records",
-    "Messages in one chunk.",
+    "Messages in one transaction: link's of a fetch, integrate's of each of its partitions.",
     ["app"],
-    buckets=(1, 10, 50, 100, 250, 500, 1000, 2000, 4000, 8000),
+    buckets=(1, 10, 50, 100, 250, 500, 1000, 2000, 4000, 8000, 20_000),
     registry=REGISTRY,
 )
 ALERT_EVENTS = Counter(
