@@ -22,6 +22,10 @@ _CHECKPOINT_SECONDS = 1.0
 _COPY_ROWS_MIN = 20
 _BUSY_TIMEOUT_SECONDS = 30
 
+#: PostgreSQL's classes of errors that no message brings about: connection, state of the transaction, conflict of
+#: transactions, resources, locks, operator, system, and its own inner errors (a file that cannot be written is one).
+_NO_FAULT_OF_A_MESSAGE = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
+
 Row = tuple[Any, ...]
 
 
@@ -253,7 +257,7 @@ def _may_pass(error: BaseException | None) -> bool:
     """Whether waiting may help: away, restarting, locked, full, or two writers in each other's way."""
     state = getattr(error, "sqlstate", None)
     if state is not None:
-        return state[:2] in {"08", "40", "53", "55", "57", "58"}
+        return state[:2] in _NO_FAULT_OF_A_MESSAGE
     if type(error).__name__ != "OperationalError":
         return False
     text = str(error)

@@ -123,6 +123,12 @@ _OF_OWNERS = (
         (_DATABASE + "test_a_question_that_no_waiting_will_answer_is_not_called_away[sqlite]",),
     ),
     Mutant(
+        "a server that cannot write its files is blamed on the message", "saphan_projections.database",
+        '"58", "XX"', '"58"',
+        ("projections/test_found_by_chaos.py::"
+         "test_a_server_that_cannot_write_its_files_is_waited_for_and_no_message_is_blamed",),
+    ),
+    Mutant(
         "a locked file is no outage", "saphan_projections.database",
         'return "no such table" not in text and', 'return not text and "no such table" not in text and',
         (_DATABASE + "test_a_sqlite_file_that_is_locked_or_lies_nowhere_is_away",),

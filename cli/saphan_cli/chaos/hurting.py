@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -204,11 +205,16 @@ class Surgeon:
     def _join_and_leave(self, over: threading.Event) -> None:
         for number in count():
             with self._place.one_more_integrate() as process:
+                # On a busy machine a process that left sooner would not have joined at all.
+                wait_until(partial(self._is_no_newcomer, process, over), _THERE_SECONDS)
                 over.wait(_STORM_SECONDS + number % 3)
                 if number % 2:
                     process.send(signal.SIGKILL)
             if over.is_set():
                 return
+
+    def _is_no_newcomer(self, process: OwnedProcess, over: threading.Event) -> bool:
+        return over.is_set() or not process.alive() or self._place.has_joined(process)
 
     @contextmanager
     def _clock_stepped(self, target: str, seconds: float) -> Iterator[Seen]:

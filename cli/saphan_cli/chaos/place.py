@@ -15,7 +15,7 @@ from saphan_infra.local_postgres import LocalPostgres
 from saphan_infra.maven import Report
 from saphan_infra.owned_process import OwnedProcess, wait_until
 from saphan_infra.processes import local_postgres
-from saphan_infra.roles import Role, integrate_name
+from saphan_infra.roles import Role, announced, integrate_name
 from saphan_infra.settings import Settings, environment_of
 from saphan_infra.supervisor import Supervisor, role_statuses
 
@@ -134,6 +134,11 @@ class Place:
             yield self.stand.process(name)
         finally:
             self.stand.stop(name)
+
+    def has_joined(self, extra: OwnedProcess) -> bool:
+        """Whether a process of :meth:`one_more_integrate` has got its partitions."""
+        slots = (_EXTRA_SLOT, _EXTRA_SLOT + 1)
+        return extra in [announced(self.settings.data_dir, integrate_name(slot)) for slot in slots]
 
     def set_clocks(self, target: str, seconds: float) -> None:
         """Step the clock of everything, or of the machine of the link that stands by."""

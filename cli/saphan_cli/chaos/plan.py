@@ -84,8 +84,9 @@ CAUSES: tuple[Cause, ...] = (
     Cause("reordered", "producers", (8, 14), "surroundings"),
     Cause("poison", "producers", (8, 14), "surroundings"),
 )
-#: What a fault of each lane gets at least beside its own length: to bite, and to be recovered from.
-_REST_SECONDS: dict[Lane, float] = {"processes": 13.0, "surroundings": 6.0}
+#: What a fault of each lane gets at least beside its own length: to bite, and to be recovered from. While a fault of a
+#: process holds everything up, nothing is posted or published that one of the surroundings could bite.
+_REST_SECONDS: dict[Lane, float] = {"processes": 13.0, "surroundings": 16.0}
 
 
 def causes(database: Database, only: Collection[str] = ()) -> tuple[Cause, ...]:
