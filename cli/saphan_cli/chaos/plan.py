@@ -86,7 +86,7 @@ CAUSES: tuple[Cause, ...] = (
 )
 #: What a fault of each lane gets at least beside its own length: to bite, and to be recovered from. While a fault of a
 #: process holds everything up, nothing is posted or published that one of the surroundings could bite.
-_REST_SECONDS: dict[Lane, float] = {"processes": 13.0, "surroundings": 16.0}
+_REST_SECONDS: dict[Lane, float] = {"processes": 13.0, "surroundings": 24.0}
 
 
 def causes(database: Database, only: Collection[str] = ()) -> tuple[Cause, ...]:
