@@ -84,9 +84,9 @@ CAUSES: tuple[Cause, ...] = (
     Cause("reordered", "producers", (8, 14), "surroundings"),
     Cause("poison", "producers", (8, 14), "surroundings"),
 )
-#: What a fault of each lane gets at least beside its own length: to bite, and to be recovered from. While a fault of a
-#: process holds everything up, nothing is posted or published that one of the surroundings could bite.
-_REST_SECONDS: dict[Lane, float] = {"processes": 13.0, "surroundings": 24.0}
+#: What a fault of each lane gets beside its own length, to bite and to be recovered from: at least, and where the plan is
+#: long enough. While a fault of a process holds everything up, nothing is posted that one of the surroundings could bite.
+_REST_SECONDS: dict[Lane, tuple[float, float]] = {"processes": (13.0, 13.0), "surroundings": (6.0, 24.0)}
 
 
 def causes(database: Database, only: Collection[str] = ()) -> tuple[Cause, ...]:
@@ -102,12 +102,19 @@ def seconds_for_all(database: Database) -> float:
     """How long a plan must be to hold every cause."""
     needed = dict.fromkeys(_REST_SECONDS, 0.0)
     for cause in causes(database):
-        needed[cause.lane] += _room_of(cause)
+        needed[cause.lane] += _room_of(cause, _REST_SECONDS[cause.lane][0])
     return _FIRST_SECONDS + _LAST_SECONDS + max(needed.values())
 
 
-def _room_of(cause: Cause) -> float:
-    return cause.seconds[1] + _REST_SECONDS[cause.lane]
+def _room_of(cause: Cause, rest: float) -> float:
+    return cause.seconds[1] + rest
+
+
+def _rest_of(lane: Lane, room: float, chosen: Sequence[Cause]) -> float:
+    """As much rest as lets every cause come once, within the lane's limits."""
+    least, most = _REST_SECONDS[lane]
+    lasting = sum(cause.seconds[1] for cause in chosen)
+    return max(least, min(most, (room - lasting) / max(len(chosen), 1)))
 
 
 def plan(seed: int, seconds: float, database: Database, only: Collection[str] = ()) -> tuple[Fault, ...]:
@@ -120,27 +127,29 @@ def plan(seed: int, seconds: float, database: Database, only: Collection[str] = 
     found: list[Fault] = []
     for lane in _REST_SECONDS:
         random = Random(f"{seed} {lane}")  # noqa: S311 - a plan must be the same again
-        found += _in_lane(random, seconds, [cause for cause in chosen if cause.lane == lane])
+        found += _in_lane(random, lane, seconds, [cause for cause in chosen if cause.lane == lane])
     return tuple(sorted(found))
 
 
-def _in_lane(random: Random, seconds: float, chosen: Sequence[Cause]) -> Iterator[Fault]:
-    order, room = _order(random, seconds - _FIRST_SECONDS - _LAST_SECONDS, chosen)
+def _in_lane(random: Random, lane: Lane, seconds: float, chosen: Sequence[Cause]) -> Iterator[Fault]:
+    room = seconds - _FIRST_SECONDS - _LAST_SECONDS
+    rest = _rest_of(lane, room, chosen)
+    order, room = _order(random, room, rest, chosen)
     at, more = _FIRST_SECONDS, room / max(len(order), 1)
     for cause in order:
         late = random.uniform(0, _JITTER_SECONDS_MAX)
         lasts = random.uniform(*cause.seconds)
-        seconds_max = _room_of(cause) + more - late - 0.5
+        seconds_max = _room_of(cause, rest) + more - late - 0.5
         yield Fault(round(at + late, 2), round(lasts, 2), round(seconds_max, 2), cause, round(random.random(), 3))
-        at += _room_of(cause) + more
+        at += _room_of(cause, rest) + more
 
 
-def _order(random: Random, room: float, chosen: Sequence[Cause]) -> tuple[list[Cause], float]:
+def _order(random: Random, room: float, rest: float, chosen: Sequence[Cause]) -> tuple[list[Cause], float]:
     """Every cause once, then again in another order, as long as one fits; and the seconds that are left over."""
     found: list[Cause] = []
-    while fitting := [cause for cause in random.sample(chosen, len(chosen)) if _room_of(cause) <= room]:
+    while fitting := [cause for cause in random.sample(chosen, len(chosen)) if _room_of(cause, rest) <= room]:
         for cause in fitting:
-            if _room_of(cause) <= room:
+            if _room_of(cause, rest) <= room:
                 found.append(cause)
-                room -= _room_of(cause)
+                room -= _room_of(cause, rest)
     return found, room
