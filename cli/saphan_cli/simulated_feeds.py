@@ -20,7 +20,6 @@ class SimulatedFeeds:
     def __init__(self, delivery: Delivery) -> None:
         self._delivery = delivery
         self._makers = {feed: MessageMaker(feed) for feed in RECORD_FEEDS}
-        self._heartbeat_maker = heartbeat_maker()
 
     async def send(self, events: Iterable[tuple[str, dict[str, Any]]]) -> None:
         """Send events in their order of publication and return when all are acknowledged.
@@ -37,10 +36,12 @@ class SimulatedFeeds:
                 waiting.setdefault(topic, []).append(self._makers[topic].message(record))
         for topic, messages in waiting.items():
             await self._delivery.send(topic, messages)
-        said = [await self._heartbeat(record) for record in heartbeats.values()]
+        said = [await heartbeat_now(self._delivery, record) for record in heartbeats.values()]
         if said:
             await self._delivery.send(HEARTBEATS, said)
 
-    async def _heartbeat(self, record: dict[str, Any]) -> Message:
-        ends = await self._delivery.end_offsets(record["feed"])
-        return self._heartbeat_maker.heartbeat(completed({**record, "end_offsets": None}, ends, now_ms()))
+
+async def heartbeat_now(delivery: Delivery, record: dict[str, Any]) -> Message:
+    """A simulated heartbeat with the ends of its feed as they are now."""
+    ends = await delivery.end_offsets(record["feed"])
+    return heartbeat_maker().heartbeat(completed({**record, "end_offsets": None}, ends, now_ms()))

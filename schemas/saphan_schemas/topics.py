@@ -1,5 +1,6 @@
 """Which topics exist, how each is keyed, kept and partitioned, who owns it and who reads it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -117,6 +118,13 @@ _ROWS = (
 TOPICS: dict[str, Topic] = {topic.name: topic for topic in _ROWS}
 #: The agencies' feeds of records (heartbeats are not records).
 RECORD_FEEDS: tuple[str, ...] = tuple(t.name for t in _ROWS if t.role == "feed" and t.name != HEARTBEATS)
+
+
+def partition_count(names: Iterable[str]) -> int:
+    """How many partitions these topics have together. Raises KeyError for an unknown one."""
+    return sum(TOPICS[name].partitions for name in names)
+
+
 #: Feeds whose records belong to a worker.
 WORKER_FEEDS: tuple[str, ...] = (
     WORK_PERMITS,

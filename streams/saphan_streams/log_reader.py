@@ -5,7 +5,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, partition_count
 from saphan_streams.transport import Chunk, Fetch, cut, partition_bytes_max
 
 _NAMES = (*RECORD_FEEDS, HEARTBEATS)
@@ -22,9 +22,7 @@ class LogReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=partition_bytes_max(
-                chunk_bytes_max, sum(TOPICS[name].partitions for name in _NAMES)
-            ),
+            max_partition_fetch_bytes=partition_bytes_max(chunk_bytes_max, partition_count(_NAMES)),
             **security,
         )
         self._records_max = chunk_records_max

@@ -25,7 +25,7 @@ from saphan_projections.law import default_law
 from saphan_projections.migrate import migrate
 from saphan_projections.offsets import Fenced
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS, partition_count
 from saphan_streams import counting
 from saphan_streams.app import ChunkApp, chunk_topic, create_app
 from saphan_streams.collecting import collecting_seldom
@@ -65,7 +65,7 @@ class Role:
         self.shell = Shell(name, processor, self.relay, on_ready)
         self.app = create_app(
             name,
-            partitions=sum(TOPICS[topic].partitions for topic in topics),
+            partitions=partition_count(topics),
             bootstrap=settings.bootstrap,
             data_dir=str(faust_dir),
             positions=self.shell,

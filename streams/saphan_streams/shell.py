@@ -179,7 +179,7 @@ class Shell:
                 await self._commit((chunk,), poison)
             except Fenced as fenced:
                 self._processor.reset()
-                log.warning("dropped a chunk that another owner processes", why=str(fenced))
+                await self._fenced((chunk,), fenced)
             except Exception as error:  # noqa: BLE001 - see the docstring
                 self._processor.reset()
                 log.critical(

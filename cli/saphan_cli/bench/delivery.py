@@ -27,7 +27,7 @@ from saphan_infra.settings import Settings, load_settings
 from saphan_projections.database import Database
 from saphan_projections.migrate import migrate
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, partition_count
 from saphan_streams.app import chunk_topic, create_app
 from saphan_streams.collecting import collecting_seldom
 from saphan_streams.link import LinkCounts, LinkProcessor, LinkSettings
@@ -100,7 +100,7 @@ def fetches_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
     """Link's own way: one Faust event for all that a fetch brought."""
     app = create_app(
         "bench-fetches",
-        partitions=sum(TOPICS[name].partitions for name in _NAMES),
+        partitions=partition_count(_NAMES),
         bootstrap=settings.bootstrap,
         data_dir=str(settings.data_dir),
         positions=shell,

@@ -8,11 +8,11 @@ from random import Random
 from typing import Any, NamedTuple
 
 from saphan_cli.chaos.poison import REASONS, Poison, poisoned
-from saphan_infra.clock import monotonic_seconds, now_ms
+from saphan_cli.simulated_feeds import heartbeat_now
+from saphan_infra.clock import monotonic_seconds
 from saphan_infra.producer import Message
 from saphan_publishers.delivery import Broker, Delivery
-from saphan_publishers.heartbeats import completed
-from saphan_publishers.messages import MessageMaker, heartbeat_maker
+from saphan_publishers.messages import MessageMaker
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
 from saphan_simulation.parameters import load_parameters
 from saphan_simulation.simulating import live
@@ -180,8 +180,6 @@ class Load:
         beats: Mapping[str, dict[str, Any]] = self._heartbeats
         self._heartbeats = {}
         self._beat_at = monotonic_seconds()
-        for feed, record in beats.items():
-            ends = await delivery.end_offsets(feed)
-            message = heartbeat_maker().heartbeat(completed({**record, "end_offsets": None}, ends, now_ms()))
-            await delivery.send(HEARTBEATS, [message])
+        for record in beats.values():
+            await delivery.send(HEARTBEATS, [await heartbeat_now(delivery, record)])
             self.counts["heartbeats"] += 1
