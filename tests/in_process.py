@@ -24,6 +24,7 @@ from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
 from saphan_streams.shell import Processor, Unsent
 from saphan_streams.transport import Chunk
+from saphan_streams.worker_batches import messages_of, parts_of
 
 #: The wall clock of the platform stands still here, so that nothing can depend on it.
 NOW_MS = parse_time_ms("2026-10-01T00:00:00Z")
@@ -145,6 +146,20 @@ class InProcessPlatform:
             for _, rows in sorted(self.log.get(topic, {}).items())
             for record in rows
         ]
+
+
+def told_by_link(codec: Codec, value: bytes | None) -> list[dict[str, Any]]:
+    """The messages of link in one Kafka message, as they came from their bytes."""
+    return [message._asdict() for message in messages_of(codec, value)]
+
+
+def one_by_one(codec: Codec, rows: Iterable[LogRecord]) -> list[LogRecord]:
+    """A partition of worker.records.v2 as it would be if every batch held a single message."""
+    parts = [(row, part) for row in rows for part in parts_of(codec, row)]
+    return [
+        row._replace(offset=offset, value=part.value, serialized_value_size=len(part.value or b""))
+        for offset, (row, part) in enumerate(parts)
+    ]
 
 
 def messages_in(unsent: Unsent) -> list[OutgoingMessage]:

@@ -74,7 +74,7 @@ class DemoStream:
         self._thread.join()
 
     def end_offsets(self) -> Mapping[str, Mapping[int, int]]:
-        """The newest known end of each partition of the feeds and of worker.records.v1."""
+        """The newest known end of each partition of the feeds and of worker.records.v2."""
         return self._end_offsets
 
     def _run(self) -> None:

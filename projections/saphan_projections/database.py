@@ -148,6 +148,22 @@ class Transaction:
             condition = " AND ".join(f'"{column.name}" = ?' for column in table.primary_key)
             self.execute_many(f"DELETE FROM {table.name} WHERE {condition}", keys)  # noqa: S608
 
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """What is written in a block that raises is taken back, and the transaction goes on.
+
+        Raises what the block raises, and DatabaseUnavailable where waiting may help: then the transaction is lost.
+        """
+        with _translated(self._connection.dialect.name):
+            self.execute("SAVEPOINT attempt")
+            try:
+                yield
+            except BaseException:
+                self.execute("ROLLBACK TO SAVEPOINT attempt")
+                raise
+            finally:
+                self.execute("RELEASE SAVEPOINT attempt")
+
     def _merge(self, table: Table, rows: Sequence[Row], on_conflict: str) -> None:
         staging = f"staging_{table.name}"
         self._connection.exec_driver_sql(
@@ -198,7 +214,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Transaction]:
         """A transaction that commits at the end of the block. Raises DatabaseUnavailable where waiting may help."""
-        with self._translated(), self.engine.begin() as connection:
+        with _translated(self.engine.dialect.name), self.engine.begin() as connection:
             yield Transaction(connection)
 
     @contextmanager
@@ -207,7 +223,11 @@ class Database:
         options = {"saphan_readonly": True} if self.engine.dialect.name == "sqlite" else {
             "isolation_level": "REPEATABLE READ", "postgresql_readonly": True,
         }  # fmt: skip
-        with self._translated(), self.engine.connect().execution_options(**options) as connection, connection.begin():
+        with (
+            _translated(self.engine.dialect.name),
+            self.engine.connect().execution_options(**options) as connection,
+            connection.begin(),
+        ):
             yield Transaction(connection)
 
     @contextmanager
@@ -235,17 +255,18 @@ class Database:
             with suppress(DBAPIError, sqlite3.Error), closing(self.engine.raw_connection()) as connection:
                 connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
-            # A driver's own error, not SQLAlchemy's, comes from the reading of rows.
-            said = error.orig if isinstance(error, DBAPIError) else error
-            if (isinstance(error, DBAPIError) and error.connection_invalidated) or _may_pass(said):
-                message = f"{self.engine.dialect.name}: {type(said).__name__}: {_first_line(said)}"
-                raise DatabaseUnavailable(message) from error
-            raise
+
+@contextmanager
+def _translated(dialect: str) -> Iterator[None]:
+    try:
+        yield
+    except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+        # A driver's own error, not SQLAlchemy's, comes from the reading of rows.
+        said = error.orig if isinstance(error, DBAPIError) else error
+        if (isinstance(error, DBAPIError) and error.connection_invalidated) or _may_pass(said):
+            message = f"{dialect}: {type(said).__name__}: {_first_line(said)}"
+            raise DatabaseUnavailable(message) from error
+        raise
 
 
 def _first_line(error: BaseException | None) -> str:

@@ -43,7 +43,7 @@ _UNTOLD = "untold"
 
 
 class WorkerRecord(NamedTuple):
-    """A message of worker.records.v1 with its decoded payload (None when the record moved away)."""
+    """A message of worker.records.v2 with its decoded payload (None when the record moved away)."""
 
     message: LinkMessage
     record: Mapping[str, Any] | None

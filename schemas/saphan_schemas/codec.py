@@ -72,6 +72,17 @@ class Codec:
                 decoded.append(self._decode_or_refuse(topic, value))
         return decoded
 
+    def decode_each(self, messages: Iterable[tuple[str, bytes]]) -> list[Record | UndecodableMessage | None]:
+        """(topic, bytes) each as a record or as the reason why it is none, in order; None for no bytes at all."""
+        decoded: list[Record | UndecodableMessage | None] = []
+        readers = self._readers
+        for topic, value in messages:
+            try:
+                decoded.append(readers[topic][value[:_HEADER_BYTES]](value[_HEADER_BYTES:]) if value else None)
+            except (KeyError, *CORRUPT):
+                decoded.append(self._decode_or_refuse(topic, value))
+        return decoded
+
     def _decode_or_refuse(self, topic: str, value: bytes | None) -> Record | UndecodableMessage:
         try:
             return self.decode(topic, value)

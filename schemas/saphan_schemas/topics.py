@@ -71,7 +71,7 @@ HEALTH_COVER = "moph.health-cover.v1"
 INSPECTIONS = "dlpw.inspections.v1"
 EMPLOYER_PAIRS = "employers.pairs.v1"
 HEARTBEATS = "feed-heartbeats.v1"
-WORKER_RECORDS = "worker.records.v1"
+WORKER_RECORDS = "worker.records.v2"
 WORKER_INTEGRATED = "worker.integrated.v1"
 ENROLMENT_ALERTS = "alerts.enrolment.v1"
 DEAD_LETTERS = "dead-letters.v1"
@@ -95,8 +95,8 @@ _ROWS = (
     ),
     # Longer than any outage of integrate that nobody would notice; what is older is made again from the feeds.
     Topic(
-        WORKER_RECORDS, "internal", "worker_no", "link", ("integrate",), 4, "delete", 30 * DAY_MS,
-        "Each record with the worker that it belongs to.",
+        WORKER_RECORDS, "internal", "none", "link", ("integrate",), 4, "delete", 30 * DAY_MS,
+        "Each record with the worker that it belongs to, many in one message; the partition is worker_no modulo 4.",
     ),
     # Compacted: it is large, and a state that came late is put right by the worker's next change.
     Topic(

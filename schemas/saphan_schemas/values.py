@@ -9,6 +9,8 @@ _EPOCH = date(1970, 1, 1)
 _EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 #: Thailand keeps UTC+7 all year.
 BANGKOK_OFFSET = timedelta(hours=7)
+#: The kind of a field that is an array of bytes.
+_BYTES_ARRAY = "array of bytes"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -66,10 +68,15 @@ def bangkok_midnight_ms(day: int) -> int:
 
 
 def logical_type(avro_type: Any) -> str:
-    """``date``, ``timestamp-millis`` or the plain Avro type of a field, looking through ``["null", …]``."""
+    """``date``, ``timestamp-millis`` or the plain Avro type of a field, looking through ``["null", …]``.
+
+    An array of bytes is ``array of bytes``, for its items need the same care as bytes.
+    """
     if isinstance(avro_type, list):
         return logical_type(next(branch for branch in avro_type if branch != "null"))
     if isinstance(avro_type, dict):
+        if avro_type.get("items") == "bytes":
+            return _BYTES_ARRAY
         return str(avro_type.get("logicalType", avro_type["type"]))
     return str(avro_type)
 
@@ -90,6 +97,8 @@ def _value_to_wire(kind: str, value: Any) -> Any:
             return parse_time_ms(value)
         if kind == "bytes":
             return bytes.fromhex(value)
+    if kind == _BYTES_ARRAY and isinstance(value, list):
+        return [_value_to_wire("bytes", item) for item in value]
     return value
 
 
@@ -101,6 +110,8 @@ def from_wire(kinds: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, 
 def _value_from_wire(kind: str, value: Any) -> Any:
     if isinstance(value, bytes):
         return value.hex()
+    if kind == _BYTES_ARRAY:
+        return [item.hex() for item in value]
     if kind == "date" and value is not None:
         return days_to_date(value).isoformat()
     if kind == "timestamp-millis" and value is not None:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from saphan_projections import integrate_store
 from saphan_projections.alerts import EMPLOYMENT_DELETED, KIND
-from saphan_projections.database import Database, Transaction
+from saphan_projections.database import Database, DatabaseUnavailable, Transaction
 from saphan_projections.integrate_store import IntegrateRowsOf
 from saphan_projections.integrating import FIELDS_USED, AlertChange, IntegrateEffects, Integrator, WorkerRecord
 from saphan_projections.law import Law
@@ -28,17 +28,37 @@ from saphan_streams.integrated_workers import IntegratedEncoder
 from saphan_streams.reading import Refusal, dead_letters, read_worker_chunk
 from saphan_streams.shell import Resumed, Unsent
 from saphan_streams.transport import Chunk, Fetch
+from saphan_streams.worker_batches import parts_of
 
 APP = "integrate"
 
+_Read = tuple[list[WorkerRecord], list[Refusal]]
+
 
 class IntegrateCounts(NamedTuple):
-    """What one chunk counted, for the metrics."""
+    """What one chunk counted, for the metrics; ``events`` are link's messages, of which a batch holds many."""
 
     topic: str
     events: int
     alerts_told: Sequence[str]
-    refusals: Sequence[Refusal]
+    refusals: list[Refusal]
+
+
+class _Folded(NamedTuple):
+    """What came of some messages of one partition."""
+
+    messages: list[OutgoingMessage]
+    counts: IntegrateCounts
+
+    def with_more(self, other: "_Folded") -> "_Folded":
+        one, two = self.counts, other.counts
+        counts = IntegrateCounts(
+            one.topic,
+            one.events + two.events,
+            [*one.alerts_told, *two.alerts_told],
+            [*one.refusals, *two.refusals],
+        )
+        return _Folded(self.messages + other.messages, counts)
 
 
 @dataclass(frozen=True)
@@ -86,7 +106,8 @@ class IntegrateProcessor:
         ours = [(self._partitions[chunk.partition], chunk) for chunk in fetch if chunk.partition in self._partitions]
         if not ours:
             return None
-        reads = [self._read(chunk, poison) for _, chunk in ours]
+        # Decoded before the transaction begins, so that it is short; what breaks the code is decoded message by message.
+        reads = [self._read(chunk) for _, chunk in ours] if poison is None else []
         steps = [(owned.held, chunk.next_offset) for owned, chunk in ours]
         unsent, counts = [], []
         with self._database.transaction() as transaction:
@@ -95,19 +116,17 @@ class IntegrateProcessor:
             except AlreadyCommitted:
                 delete_outbox(transaction, sent)
                 return self._committed_before(transaction, ours)
-            for (owned, chunk), (events, refusals) in zip(ours, reads, strict=True):
-                integrator = self._integrator(owned, transaction)
-                effects = integrator.apply(events)
-                integrate_store.write_effects(transaction, chunk.partition, effects)
-                messages = [
-                    *outgoing(self._codec, self._workers, effects, integrator.watermarks.get(INSURED_PERSONS)),
-                    *dead_letters(self._codec, APP, chunk, refusals),
-                ]
+            for index, (owned, chunk) in enumerate(ours):
+                if poison is None:
+                    done = self._fold(owned, transaction, chunk.topic, reads[index])
+                else:
+                    done = self._fold_one_by_one(owned, transaction, chunk, poison)
+                messages = done.messages + dead_letters(self._codec, APP, chunk, done.counts.refusals)
                 # A row each: the partitions may get different owners.
                 outbox_no = put_outbox(transaction, APP, chunk.topic, chunk.partition, messages)
                 if outbox_no is not None:
                     unsent.append((outbox_no, messages))
-                counts.append(_counted(chunk, effects, refusals))
+                counts.append(done.counts)
             delete_outbox(transaction, sent)
         for (owned, _), held in zip(ours, moved, strict=True):
             owned.held = held
@@ -115,10 +134,35 @@ class IntegrateProcessor:
             self._settings.on_counts(row)
         return unsent
 
-    def _read(self, chunk: Chunk, poison: str | None) -> tuple[list[WorkerRecord], list[Refusal]]:
-        if poison is None:
-            return read_worker_chunk(self._codec, self._payloads, chunk)
-        return [], [Refusal(record, "processing_failed", poison) for record in chunk.records]
+    def _read(self, chunk: Chunk) -> _Read:
+        return read_worker_chunk(self._codec, self._payloads, chunk)
+
+    def _fold(self, owned: _Partition, transaction: Transaction, topic: str, read: _Read) -> _Folded:
+        events, refusals = read
+        integrator = self._integrator(owned, transaction)
+        effects = integrator.apply(events)
+        integrate_store.write_effects(transaction, owned.held.partition, effects)
+        messages = outgoing(self._codec, self._workers, effects, integrator.watermarks.get(INSURED_PERSONS))
+        told = [change.decision.state for change in effects.alerts if change.told]
+        told += ["withdrawn"] * len(effects.alerts_deleted)
+        return _Folded(messages, IntegrateCounts(topic, len(events) + len(refusals), told, refusals))
+
+    def _fold_one_by_one(self, owned: _Partition, transaction: Transaction, chunk: Chunk, poison: str) -> _Folded:
+        """A batch in which a message breaks the code: each alone, so that only those that do it are refused."""
+        whole = _Folded([], IntegrateCounts(chunk.topic, 0, [], []))
+        for part in (part for record in chunk.records for part in parts_of(self._codec, record)):
+            try:
+                with transaction.attempt():
+                    read = self._read(chunk._replace(records=[part]))
+                    done = self._fold(owned, transaction, chunk.topic, read)
+            except DatabaseUnavailable:
+                raise
+            except Exception:  # noqa: BLE001 - whatever it does to the code, its neighbours must be folded
+                owned.integrator = None
+                refusals = [Refusal(part, "processing_failed", poison)]
+                done = _Folded([], IntegrateCounts(chunk.topic, 1, [], refusals))
+            whole = whole.with_more(done)
+        return whole
 
     def _committed_before(self, transaction: Transaction, ours: Sequence[tuple[_Partition, Chunk]]) -> Unsent:
         for owned, chunk in ours:
@@ -163,12 +207,6 @@ class IntegrateProcessor:
                 self._settings.worker_id_key,
             )
         return owned.integrator
-
-
-def _counted(chunk: Chunk, effects: IntegrateEffects, refusals: Sequence[Refusal]) -> IntegrateCounts:
-    told = [change.decision.state for change in effects.alerts if change.told]
-    told += ["withdrawn"] * len(effects.alerts_deleted)
-    return IntegrateCounts(chunk.topic, len(chunk.records), told, refusals)
 
 
 def outgoing(

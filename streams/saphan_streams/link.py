@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from saphan_projections import link_store
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
@@ -27,6 +27,7 @@ from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
 from saphan_streams.reading import FeedChunk, Refusal, dead_letters, feed_read, read_feed_chunk
 from saphan_streams.shell import Resumed, Unsent
 from saphan_streams.transport import Chunk, Fetch
+from saphan_streams.worker_batches import batches
 
 APP = "link"
 _LEASE_MS = 15_000
@@ -197,16 +198,18 @@ class LinkProcessor:
 
 
 def outgoing(codec: Codec, messages: Sequence[LinkMessage]) -> list[OutgoingMessage]:
-    """Link's messages in the wire format; a pair or a heartbeat goes to every partition."""
-    encode: Callable[[str, Any], bytes] = codec.encode
-    partitions = TOPICS[WORKER_RECORDS].partitions
-    rows = []
+    """Link's messages in batches for each partition, in order; a pair or a heartbeat goes to every partition."""
+    count = TOPICS[WORKER_RECORDS].partitions
+    parts: list[list[LinkMessage]] = [[] for _ in range(count)]
     for message in messages:
-        value = encode(WORKER_RECORDS, message._asdict())
         worker_no = message.worker_no
-        key = b"%d" % worker_no
         if worker_no:
-            rows.append(OutgoingMessage(WORKER_RECORDS, worker_no % partitions, key, value))
+            parts[worker_no % count].append(message)
         else:
-            rows += [OutgoingMessage(WORKER_RECORDS, number, key, value) for number in range(partitions)]
-    return rows
+            for part in parts:
+                part.append(message)
+    return [
+        OutgoingMessage(WORKER_RECORDS, number, None, value)
+        for number, part in enumerate(parts)
+        for value in batches(codec, part)
+    ]

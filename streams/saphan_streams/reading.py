@@ -9,10 +9,11 @@ from saphan_projections.integrating import WorkerRecord
 from saphan_projections.link_records import FeedRecord, LinkMessage
 from saphan_projections.link_store import FeedRead, PendingHeartbeat
 from saphan_projections.offsets import OutgoingMessage
-from saphan_schemas.codec import Codec, UndecodableMessage
+from saphan_schemas.codec import Codec, Record, UndecodableMessage
 from saphan_schemas.rules import problems
-from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX, DEAD_LETTERS, HEARTBEATS, WORKER_FEEDS, WORKER_RECORDS
+from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX, DEAD_LETTERS, HEARTBEATS, WORKER_FEEDS
 from saphan_streams.transport import Chunk
+from saphan_streams.worker_batches import BatchPart, messages_of, part_of
 
 _HEADER_BYTES = 5
 #: The broker measures what is sent to it compressed, so that a message may come that fits into no letter.
@@ -115,22 +116,35 @@ def _read_heartbeat(read: FeedChunk, record: Any, value: dict[str, Any]) -> None
 
 
 def read_worker_chunk(codec: Codec, payloads: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], list[Refusal]]:
-    """Decode a chunk of worker.records.v1, and with ``payloads`` the agencies' records inside."""
+    """Decode a chunk of worker.records.v2, and with ``payloads`` the agencies' records inside."""
     events: list[WorkerRecord] = []
     refusals: list[Refusal] = []
-    decoded = codec.decode_many(WORKER_RECORDS, [record.value for record in chunk.records])
-    for record, value in zip(chunk.records, decoded, strict=True):
-        if isinstance(value, UndecodableMessage):
-            refusals.append(Refusal(record, value.reason, value.detail))
-            continue
-        message = LinkMessage._make(value.values())
+    for record in chunk.records:
         try:
-            inner = payloads.decode(message.feed, message.payload) if message.payload else None
-        except (UndecodableMessage, KeyError) as refused:
-            refusals.append(Refusal(record, "corrupt_payload", f"{message.feed}: {type(refused).__name__}"))
+            messages = messages_of(codec, record.value)
+        except UndecodableMessage as refused:
+            refusals.append(Refusal(record, refused.reason, refused.detail))
             continue
-        events.append(WorkerRecord(message, inner))
+        inner = payloads.decode_each([(message.feed, message.payload) for message in messages])
+        if UndecodableMessage in map(type, inner):
+            refusals += _corrupt_payloads(codec, record, messages, inner)
+        events += [
+            WorkerRecord(message, value)
+            for message, value in zip(messages, inner, strict=True)
+            if not isinstance(value, UndecodableMessage)
+        ]
     return events, refusals
+
+
+def _corrupt_payloads(
+    codec: Codec, record: Any, messages: list[LinkMessage], inner: list[Record | UndecodableMessage | None]
+) -> list[Refusal]:
+    found = []
+    for index, (message, value) in enumerate(zip(messages, inner, strict=True)):
+        if isinstance(value, UndecodableMessage):
+            part = part_of(codec, record, index, message)
+            found.append(Refusal(part, "corrupt_payload", f"{message.feed}: {value.reason}"))
+    return found
 
 
 def dead_letters(codec: Codec, stage: str, chunk: Chunk, refusals: list[Refusal]) -> list[OutgoingMessage]:
@@ -156,6 +170,9 @@ def dead_letters(codec: Codec, stage: str, chunk: Chunk, refusals: list[Refusal]
                 "value": message_value,
             },
         )
-        key = f"{chunk.topic}-{chunk.partition}-{record.offset}".encode()
+        place = [chunk.topic, chunk.partition, record.offset]
+        if isinstance(record, BatchPart) and record.part is not None:
+            place.append(record.part)
+        key = "-".join(map(str, place)).encode()
         letters.append(OutgoingMessage(DEAD_LETTERS, None, key, value))
     return letters

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from saphan_cli.chaos.recovering import Look, Recovery, Rows, followed
 
-FEED, RECORDS, ALERTS = ("doe.employments.v1", 0), ("worker.records.v1", 0), ("alerts.enrolment.v1", 0)
+FEED, RECORDS, ALERTS = ("doe.employments.v1", 0), ("worker.records.v2", 0), ("alerts.enrolment.v1", 0)
 NONE = Rows(0, 0)
 DONE = Look(
     at=10.0,

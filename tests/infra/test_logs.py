@@ -137,7 +137,7 @@ def test_no_thirteen_digits_in_a_row_survive(digits: str, before: str, after: st
 
 @given(
     st.sampled_from(
-        ["worker.records.v1", "A-mfrggzdfmztwq2lk", "offset 12345", "2026-11-23T22:19:00Z", "4.3.0", "W-17"]
+        ["worker.records.v2", "A-mfrggzdfmztwq2lk", "offset 12345", "2026-11-23T22:19:00Z", "4.3.0", "W-17"]
     )
 )
 def test_what_operators_need_stays(text: str) -> None:

@@ -24,10 +24,12 @@ from in_process import (
     job,
     messages_in,
     on_sqlite,
+    one_by_one,
     opened,
     pair,
     permit,
     person_number,
+    told_by_link,
     versioned,
 )
 from log_record import LogRecord
@@ -175,7 +177,7 @@ def test_any_chunks_interleaving_of_partitions_repeats_and_restarts_give_the_sam
 ) -> None:
     with fresh() as calm, fresh() as wild:
         run_link(calm, versioned(history))
-        log = calm.log.get(WORKER_RECORDS, {})
+        log = {number: one_by_one(calm.codec, rows) for number, rows in calm.log.get(WORKER_RECORDS, {}).items()}
         run_integrate(wild, log, shape)
         calm.run()
         assert state_of(wild) == state_of(calm)
@@ -190,7 +192,8 @@ def test_what_a_receiver_knows_in_the_end_is_what_is_settled(
     """An alert whose employment is gone ends withdrawn for whoever heard of it, also when it had moved just before."""
     with fresh() as platform:
         run_link(platform, versioned(history))
-        run_integrate(platform, {key: list(rows) for key, rows in platform.log.get(WORKER_RECORDS, {}).items()}, shape)
+        log = platform.log.get(WORKER_RECORDS, {})
+        run_integrate(platform, {number: one_by_one(platform.codec, rows) for number, rows in log.items()}, shape)
         told, settled = last_told(platform), {key: row[1] for key, row in recomputed_alerts(platform).items()}
         assert {key: told.get(key) for key in settled} == settled
         assert {told[key] for key in told.keys() - settled.keys()} <= {"withdrawn"}
@@ -260,7 +263,7 @@ def test_a_deletion_that_is_read_late_does_not_outvote_the_employment_that_came_
     holding = [
         partition
         for partition, rows in log.items()
-        if any(platform.codec.decode(WORKER_RECORDS, row.value)["record_id"] == "E-1" for row in rows)
+        if any(said["record_id"] == "E-1" for row in rows for said in told_by_link(platform.codec, row.value))
     ]
     assert len(holding) == 2, "the two workers are in different partitions"
     for partition in holding if first else reversed(holding):

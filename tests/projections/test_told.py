@@ -12,8 +12,10 @@ from in_process import (
     contribution,
     insured,
     job,
+    one_by_one,
     pair,
     permit,
+    told_by_link,
 )
 
 from saphan_projections.law import default_law
@@ -51,10 +53,11 @@ def beat(platform: InProcessPlatform, until: str) -> None:
 
 
 def again(platform: InProcessPlatform, **wanted: Any) -> None:
-    """Send those messages of worker.records.v1 once more, behind everything."""
+    """Send those messages of worker.records.v2 once more, behind everything."""
     for number, rows in platform.log[WORKER_RECORDS].items():
-        for row in list(rows):
-            if wanted.items() <= platform.codec.decode(WORKER_RECORDS, row.value).items():
+        for row in one_by_one(platform.codec, rows):
+            (message,) = told_by_link(platform.codec, row.value)
+            if wanted.items() <= message.items():
                 platform.publish_raw(WORKER_RECORDS, row.key, row.value, number)
     platform.run()
 

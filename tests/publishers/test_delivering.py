@@ -154,7 +154,7 @@ def test_a_file_of_heartbeats_gets_the_end_offsets_that_it_leaves_open(
     ("row", "field", "code"),
     [
         ({"complete_until": "2026-11-22T17:00:00Z"}, "feed", "missing"),
-        ({"feed": "worker.records.v1", "complete_until": "2026-11-22T17:00:00Z"}, "feed", "unknown_feed"),
+        ({"feed": "worker.records.v2", "complete_until": "2026-11-22T17:00:00Z"}, "feed", "unknown_feed"),
         ({"feed": EMPLOYMENTS}, "complete_until", "missing"),
         ({"feed": EMPLOYMENTS, "complete_until": "2569-11-22T17:00:00Z"}, "complete_until", "buddhist_era"),
         ({"feed": EMPLOYMENTS, "complete_until": "2026-11-22"}, "complete_until", "time_unreadable"),

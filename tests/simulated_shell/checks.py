@@ -27,6 +27,7 @@ from saphan_schemas.topics import (
 from saphan_schemas.values import from_wire
 from saphan_streams.replay import Replay
 from saphan_streams.transport import Chunk
+from saphan_streams.worker_batches import messages_of
 
 
 def problems_of(world: World) -> list[str]:
@@ -71,14 +72,12 @@ def _heartbeats(world: World) -> Iterator[str]:
     first: dict[tuple[str, int, int], int] = {}
     passed: list[tuple[int, dict[str, Any]]] = []
     for record in world.broker.messages(WORKER_RECORDS):
-        message = CODEC.decode(WORKER_RECORDS, record.value) if record.value != NONSENSE else None
-        if message is None:
-            continue
-        if message["kind"] == "heartbeat":
-            passed.append((message["sequence"], CODEC.decode(HEARTBEATS, message["payload"])))
-        elif message["kind"] == "record":
-            place = message["feed"], message["source_partition"], message["source_offset"]
-            first[place] = min(message["sequence"], first.get(place, message["sequence"]))
+        for message in messages_of(CODEC, record.value) if record.value != NONSENSE else ():
+            if message.kind == "heartbeat":
+                passed.append((message.sequence, CODEC.decode(HEARTBEATS, message.payload)))
+            elif message.kind == "record":
+                place = message.feed, message.source_partition, message.source_offset
+                first[place] = min(message.sequence, first.get(place, message.sequence))
     for sequence, heartbeat in passed:
         ends = {end["partition"]: end["offset"] for end in heartbeat["end_offsets"]}
         for (feed, partition, offset), number in first.items():

@@ -53,6 +53,6 @@ def test_what_link_committed_is_counted(counted: Counted) -> None:
 
 
 def test_what_integrate_committed_is_counted(counted: Counted) -> None:
-    integrate_chunk(IntegrateCounts("worker.records.v1", 5, ["due", "overdue", "overdue"], [refusal("corrupt")]))
+    integrate_chunk(IntegrateCounts("worker.records.v2", 5, ["due", "overdue", "overdue"], [refusal("corrupt")]))
     assert counted.of("saphan_alert_events_total", state="overdue") == 2
     assert counted.of("saphan_alert_events_total", state="due") == 1

@@ -19,6 +19,7 @@ from in_process import (
     on_sqlite,
     permit,
     tell_small_story,
+    told_by_link,
 )
 
 from saphan_projections.canonical import StateHash, state_hash
@@ -149,6 +150,11 @@ def test_a_commit_whose_answer_was_lost_is_neither_repeated_nor_taken_for_anothe
     calm.close()
 
 
+def kinds_in(platform: InProcessPlatform, done: Unsent) -> list[str]:
+    """What kinds of messages link sends."""
+    return [said["kind"] for message in messages_in(done) for said in told_by_link(platform.codec, message.value)]
+
+
 def test_a_heartbeat_that_waits_is_still_known_after_an_answer_was_lost(uncertain: InProcessPlatform) -> None:
     platform = uncertain
     platform.publish(INSURED_PERSONS, insured(1), insured(2), insured(3), insured(4))
@@ -158,9 +164,11 @@ def test_a_heartbeat_that_waits_is_still_known_after_an_answer_was_lost(uncertai
     said, sent = [], set[int]()
     for chunk in chunks_of(platform, (INSURED_PERSONS,)):
         done = commit_stubbornly(platform, "link", chunk, sent, lose_the_answer)
-        said += [platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in messages_in(done)]
+        said += kinds_in(platform, done)
         sent = {number for number, _ in done}
-    assert said == ["record"] * 4 + ["heartbeat"] * TOPICS[WORKER_RECORDS].partitions
+    # By partition, and the heartbeat behind every record of its partition.
+    assert sorted(said) == ["heartbeat"] * TOPICS[WORKER_RECORDS].partitions + ["record"] * 4
+    assert said[-1] == "heartbeat"
 
 
 def test_a_heartbeat_waits_for_every_partition_that_it_names(in_process_platform: InProcessPlatform) -> None:
@@ -173,12 +181,11 @@ def test_a_heartbeat_waits_for_every_partition_that_it_names(in_process_platform
     for chunk in [*beats, *records[:-1]]:
         done = platform.link.commit((chunk,), set(), None)
         assert done is not None
-        kinds = {platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in messages_in(done)}
-        assert "heartbeat" not in kinds
+        assert "heartbeat" not in kinds_in(platform, done)
         platform.restart()  # what waits is in the database
     done = platform.link.commit((records[-1],), set(), None)
     assert done is not None
-    last = platform.codec.decode(WORKER_RECORDS, messages_in(done)[-1].value)
+    last = told_by_link(platform.codec, messages_in(done)[-1].value)[-1]
     assert (last["kind"], last["record_id"]) == ("heartbeat", INSURED_PERSONS)
 
 
@@ -195,9 +202,7 @@ def test_a_heartbeat_passes_with_the_last_message_that_it_names_and_not_before(
         for record in chunk.records:
             done = platform.link.commit((chunk._replace(records=[record]),), set(), None)
             assert done is not None
-            kinds.append(
-                {platform.codec.decode(WORKER_RECORDS, message.value)["kind"] for message in messages_in(done)}
-            )
+            kinds.append(set(kinds_in(platform, done)))
     assert kinds == [{"record"}] * 7 + [{"record", "heartbeat"}]
 
 
@@ -208,7 +213,6 @@ def test_no_key_of_a_message_says_whose_record_it_is(in_process_platform: InProc
     platform.publish_raw(EMPLOYMENTS, b"nobody", b"nonsense")
     platform.run()
     forms = {
-        WORKER_RECORDS: r"\d{1,4}",
         WORKER_INTEGRATED: r"\d{1,4}",
         ENROLMENT_ALERTS: r"A-[a-z2-7]{16}",
         DEAD_LETTERS: r"[a-z0-9.-]+-\d+-\d+",
@@ -217,6 +221,7 @@ def test_no_key_of_a_message_says_whose_record_it_is(in_process_platform: InProc
         keys = [(record.key or b"").decode() for rows in platform.log[topic].values() for record in rows]
         assert keys
         assert [key for key in keys if not re.fullmatch(form, key)] == []
+    assert {record.key for rows in platform.log[WORKER_RECORDS].values() for record in rows} == {None}
 
 
 def test_of_several_heartbeats_the_newest_reached_passes_and_the_rest_wait(
@@ -234,9 +239,8 @@ def test_of_several_heartbeats_the_newest_reached_passes_and_the_rest_wait(
             done = platform.link.commit((chunk._replace(records=[record]),), set(), None)
             assert done is not None
             for message in messages_in(done):
-                value = platform.codec.decode(WORKER_RECORDS, message.value)
-                if value["kind"] == "heartbeat":
-                    passed.append(value["changed_at"])
+                values = told_by_link(platform.codec, message.value)
+                passed += [value["changed_at"] for value in values if value["kind"] == "heartbeat"]
     assert passed == sorted(passed)
     with platform.link_database.reading() as transaction:
         assert transaction.rows("SELECT feed FROM pending_heartbeat") == []

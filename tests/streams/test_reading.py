@@ -23,6 +23,7 @@ from saphan_schemas.topics import (
 from saphan_schemas.values import to_wire
 from saphan_streams.reading import Refusal, dead_letters, read_feed_chunk, read_worker_chunk
 from saphan_streams.transport import Chunk
+from saphan_streams.worker_batches import batches
 
 CODEC = Codec()
 
@@ -154,8 +155,8 @@ def test_a_heartbeat_of_a_feed_that_there_is_not_is_refused() -> None:
 
 def _worker_message(**more: Any) -> bytes:
     plain = ("record", 5, 7, 3, EMPLOYMENTS, "E-1", 1, 0, False, 0, 0, 0, 0, GOOD)
-    message: dict[str, Any] = {**dict(zip(LinkMessage._fields, plain, strict=True)), **more}
-    return CODEC.encode(WORKER_RECORDS, message)
+    (batch,) = batches(CODEC, [LinkMessage._make(plain)._replace(**more)])
+    return batch
 
 
 @pytest.mark.parametrize(
