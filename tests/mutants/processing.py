@@ -26,6 +26,12 @@ def _link(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
     return Mutant(fault, "saphan_streams.link", fragment, replacement, killers)
 
 
+_ALONE = (
+    "streams/test_worker_batches.py::"
+    "test_a_message_that_breaks_the_code_is_refused_alone_and_its_neighbours_in_the_batch_are_folded"
+)
+
+
 def _integrate(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
     return Mutant(fault, "saphan_streams.integrate", fragment, replacement, killers)
 
@@ -92,16 +98,17 @@ _OF_LINK = (
     ),
     _link(
         "a heartbeat and a pair go to one partition only",
-        "for number in range(partitions)]", "for number in range(1)]", _STILL_KNOWN,
+        "for part in parts:\n                part.append(message)", "parts[0].append(message)", _STILL_KNOWN,
     ),
     _link(
         "a worker's records go to different partitions",
-        "worker_no % partitions, key, value", "message.sequence % partitions, key, value",
+        "parts[worker_no % count]", "parts[message.sequence % count]",
         "projections/test_settled.py::test_recomputed_alerts_equal_the_stored_ones", _SETTLED,
     ),
     _link(
         "who a record speaks of is in the key of its message",
-        'key = b"%d" % worker_no', "key = message.record_id.encode()",
+        "OutgoingMessage(WORKER_RECORDS, number, None, value)",
+        "OutgoingMessage(WORKER_RECORDS, number, messages[0].record_id.encode(), value)",
         _PROCESSORS + "test_no_key_of_a_message_says_whose_record_it_is",
     ),
     Mutant(
@@ -133,8 +140,18 @@ _OF_INTEGRATE = (
     ),
     _integrate(
         "integrate deletes messages before they are acknowledged",
-        "refusals))\n            delete_outbox(transaction, sent)",
-        "refusals))\n            delete_outbox(transaction, sent | {number for number, _ in unsent})", _UNSENT,
+        "counts.append(done.counts)\n            delete_outbox(transaction, sent)",
+        "counts.append(done.counts)\n            delete_outbox(transaction, sent | {number for number, _ in unsent})",
+        _UNSENT,
+    ),
+    _integrate(
+        "a message that breaks the code takes its batch with it",
+        "for part in (part for record in chunk.records for part in parts_of(self._codec, record)):",
+        "for part in chunk.records:", _ALONE,
+    ),
+    Mutant(
+        "what a message wrote that breaks the code stays", "saphan_projections.database",
+        'self.execute("ROLLBACK TO SAVEPOINT attempt")', "pass", (_ALONE,),
     ),
     _integrate(
         "integrate goes on with what it read ahead of a commit that failed",
@@ -182,7 +199,7 @@ _OF_READING = (
     ),
     _reading(
         "a dead letter bears the key of the message",
-        'key = f"{chunk.topic}-{chunk.partition}-{record.offset}".encode()', "key = record.key", _BAD,
+        'key = "-".join(map(str, place)).encode()', "key = record.key", _BAD,
     ),
     _reading(
         "a dead letter says what was found",

@@ -101,7 +101,7 @@ def test_an_owner_whose_claim_was_taken_by_one_that_came_late_leaves_instead_of_
     late.resume([place])
     late.resume([])
     rightful.tidy(set())  # in a rebalance this may be so for a moment
-    with pytest.raises(Fenced, match=r"worker\.records\.v1\[0\] is claimed by another owner"):
+    with pytest.raises(Fenced, match=r"worker\.records\.v2\[0\] is claimed by another owner"):
         rightful.tidy(set())
 
 
