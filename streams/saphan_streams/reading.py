@@ -2,11 +2,12 @@
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
 from saphan_projections.identity import signature_hash, signature_of
 from saphan_projections.integrating import WorkerRecord
-from saphan_projections.link_records import FeedRecord, LinkMessage
+from saphan_projections.link_records import FeedRecord
 from saphan_projections.link_store import FeedRead, PendingHeartbeat
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.codec import Codec, Record, UndecodableMessage
@@ -19,6 +20,7 @@ _HEADER_BYTES = 5
 #: The broker measures what is sent to it compressed, so that a message may come that fits into no letter.
 _LETTER_BYTES_MAX = BROKER_MESSAGE_BYTES_MAX - 65_536
 _WORKER_FEEDS = frozenset(WORKER_FEEDS)
+_FEED_AND_PAYLOAD = attrgetter("feed", "payload")
 
 
 class Refusal(NamedTuple):
@@ -125,26 +127,17 @@ def read_worker_chunk(codec: Codec, payloads: Codec, chunk: Chunk) -> tuple[list
         except UndecodableMessage as refused:
             refusals.append(Refusal(record, refused.reason, refused.detail))
             continue
-        inner = payloads.decode_each([(message.feed, message.payload) for message in messages])
-        if UndecodableMessage in map(type, inner):
-            refusals += _corrupt_payloads(codec, record, messages, inner)
-        events += [
-            WorkerRecord(message, value)
-            for message, value in zip(messages, inner, strict=True)
-            if not isinstance(value, UndecodableMessage)
-        ]
+        inner = payloads.decode_each(map(_FEED_AND_PAYLOAD, messages))
+        if UndecodableMessage not in map(type, inner):
+            events += map(WorkerRecord, messages, cast(list[Record | None], inner))
+            continue
+        for index, (message, value) in enumerate(zip(messages, inner, strict=True)):
+            if isinstance(value, UndecodableMessage):
+                part = part_of(codec, record, index, message)
+                refusals.append(Refusal(part, "corrupt_payload", f"{message.feed}: {value.reason}"))
+            else:
+                events.append(WorkerRecord(message, value))
     return events, refusals
-
-
-def _corrupt_payloads(
-    codec: Codec, record: Any, messages: list[LinkMessage], inner: list[Record | UndecodableMessage | None]
-) -> list[Refusal]:
-    found = []
-    for index, (message, value) in enumerate(zip(messages, inner, strict=True)):
-        if isinstance(value, UndecodableMessage):
-            part = part_of(codec, record, index, message)
-            found.append(Refusal(part, "corrupt_payload", f"{message.feed}: {value.reason}"))
-    return found
 
 
 def dead_letters(codec: Codec, stage: str, chunk: Chunk, refusals: list[Refusal]) -> list[OutgoingMessage]:
