@@ -14,7 +14,7 @@ _CANONICAL = "projections/test_canonical.py::"
 _PLANTED = _CANONICAL + "test_each_planted_fault_shows[%s]"
 _SETTLED = "projections/test_settled.py::"
 _SIGNATURES = "projections/test_signatures.py::"
-_BY_COLUMNS = _SIGNATURES + "test_a_signature_found_by_columns_is_the_one_of_the_record"
+_BY_COLUMNS = _SIGNATURES + "test_passports_found_by_columns_are_sorted_and_need_a_nationality"
 _VIEW = "projections/test_worker_view.py::"
 
 

@@ -2,8 +2,6 @@
 
 from mutants.mutant import Mutant
 
-from saphan_schemas.topics import EMPLOYMENTS
-
 _PROCESSORS = "streams/test_processors.py::"
 _READING = "streams/test_reading.py::"
 _LOST_ANSWER = (
@@ -18,7 +16,7 @@ _STILL_KNOWN = _PROCESSORS + "test_a_heartbeat_that_waits_is_still_known_after_a
 _EVERY_PARTITION = _PROCESSORS + "test_a_heartbeat_waits_for_every_partition_that_it_names"
 _UNSENT = _PROCESSORS + "test_what_an_owner_did_not_send_is_sent_by_the_next_one"
 _REFUSED = _PROCESSORS + "test_a_refused_chunk_moves_the_position_and_leaves_letters"
-_BY_COLUMNS = "streams/test_feed_reading.py::test_a_chunk_read_by_columns_is_the_chunk_read_message_by_message[%s]"
+_BY_COLUMNS = "streams/test_feed_reading.py::test_unusual_records_deletions_and_refusals_stand_in_their_places"
 _BAD = _READING + "test_a_bad_message_is_refused_with_its_reason_and_origin_and_its_neighbours_are_read"
 _SETTLED = "projections/test_settled.py::test_the_small_story_settles_as_the_rules_say"
 _LOGS = "infra/test_logs.py::"
@@ -37,8 +35,8 @@ def _reading(fault: str, fragment: str, replacement: str, *killers: str) -> Muta
     return Mutant(fault, "saphan_streams.feed_reading", fragment, replacement, killers)
 
 
-def _screen(fault: str, fragment: str, replacement: str, feed: str) -> Mutant:
-    killer = f"schemas/test_column_screen.py::test_nothing_is_wrong_with_a_record_that_is_no_suspect[{feed}]"
+def _screen(fault: str, fragment: str, replacement: str) -> Mutant:
+    killer = "schemas/test_column_screen.py::test_a_record_with_something_wrong_in_it_is_a_suspect"
     return Mutant(fault, "saphan_schemas.column_screen", fragment, replacement, (killer,))
 
 
@@ -167,11 +165,11 @@ _OF_INTEGRATE = (
 )  # fmt: skip
 
 _OF_SCREEN = (
-    _screen("a day in the Buddhist era is plain", "and max(filter(None, column), default=0) <= last", "", EMPLOYMENTS),
-    _screen("a placeholder of blanks and dashes is plain", "if normal is column or", "if column or", EMPLOYMENTS),
-    _screen("a key may carry a number of a person", "if n and n in key and", "if n == key and", EMPLOYMENTS),
-    _screen("a record needs no number", "without = [at for", "without = [0 for", EMPLOYMENTS),
-    _screen("an employment may end before it starts", "and end < start]", "and end < -start]", EMPLOYMENTS),
+    _screen("a day in the Buddhist era is plain", "and max(filter(None, column), default=0) <= last", ""),
+    _screen("a placeholder of blanks and dashes is plain", "if normal is column or", "if column or"),
+    _screen("a key may carry a number of a person", "if n and n in key and", "if n == key and"),
+    _screen("a record needs no number", "without = [at for", "without = [0 for"),
+    _screen("an employment may end before it starts", "and end < start]", "and end < -start]"),
 )  # fmt: skip
 
 _OF_READING = (
@@ -217,15 +215,15 @@ _OF_READING = (
     ),
     _reading(
         "a record that is unusual is known by what its column says",
-        "known[at] = signature_of(feed, values[at])", "pass", _BY_COLUMNS % EMPLOYMENTS,
+        "known[at] = signature_of(feed, values[at])", "pass", _BY_COLUMNS,
     ),
     _reading(
         "a deleted record still belongs to somebody",
-        "if True not in deleted:", "if deleted:", _BY_COLUMNS % EMPLOYMENTS,
+        "if True not in deleted:", "if deleted:", _BY_COLUMNS,
     ),
     _reading(
         "what is refused for its content comes after what cannot be read",
-        "read.refusals.sort(key=lambda refusal: refusal.record.offset)", "pass", _BY_COLUMNS % EMPLOYMENTS,
+        "read.refusals.sort(key=lambda refusal: refusal.record.offset)", "pass", _BY_COLUMNS,
     ),
     *_OF_SCREEN,
     Mutant(

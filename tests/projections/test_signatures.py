@@ -72,3 +72,14 @@ def test_a_signature_found_by_columns_is_the_one_of_the_record(feed: str, data: 
     for at in set(range(len(records))) - suspects:
         assert found[at] == signature_of(feed, records[at])
     assert list(signature_hashes(found)) == [signature_hash(signature) for signature in found]
+
+
+def test_passports_found_by_columns_are_sorted_and_need_a_nationality() -> None:
+    said = {"passport_number": ["MB1", "MA1", "MA1", None], "previous_passport_number": ["MA1", None, "MA1", "MB1"]}
+    columns = {"nationality": ["MMR", "MMR", "MMR", None], "record_id": "abcd"}
+    assert [signature.identifiers for signature in signatures_of(STAYS, columns, said)] == [
+        ("pp:MMR:MA1", "pp:MMR:MB1"),
+        ("pp:MMR:MA1",),
+        ("pp:MMR:MA1",),
+        (),
+    ]

@@ -48,6 +48,22 @@ def test_usual_spellings_and_absent_numbers_are_no_ground_for_suspicion(feed: st
     assert screened(feed, records, columns_of(feed, records)).suspects == set()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"start_date": "2569-01-01"},
+        {"passport_number": "- -"},
+        {"record_id": "E-0071015201849", "non_thai_id": "0-0710-15201-84-9"},
+        {"non_thai_id": None, "passport_number": None, "permit_number": None},
+        {"start_date": "2026-03-01", "end_date": "2026-02-01"},
+    ],
+)
+def test_a_record_with_something_wrong_in_it_is_a_suspect(change: dict[str, str]) -> None:
+    records = [good(EMPLOYMENTS), good(EMPLOYMENTS, **change), good(EMPLOYMENTS)]
+    assert problems(EMPLOYMENTS, records[1])
+    assert screened(EMPLOYMENTS, records, columns_of(EMPLOYMENTS, records)).suspects == {1}
+
+
 def test_the_order_of_the_fields_of_an_older_schema_does_not_matter() -> None:
     record = good(WORK_PERMITS)
     backwards = dict(reversed(record.items()))

@@ -15,7 +15,7 @@ from saphan_projections.link_records import FeedRecord
 from saphan_projections.link_store import PendingHeartbeat
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.rules import problems
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
+from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
 from saphan_streams.feed_reading import FeedChunk, read_feed_chunk
 from saphan_streams.reading import Refusal
 from saphan_streams.transport import Chunk
@@ -109,8 +109,30 @@ def _fits(record: dict[str, Any]) -> bool:
 @given(data=st.data())
 def test_a_chunk_read_by_columns_is_the_chunk_read_message_by_message(topic: str, data: st.DataObject) -> None:
     messages = data.draw(st.lists(messages_of(topic), max_size=8))
-    chunk = Chunk(topic, 3, [
+    chunk = chunk_of(topic, messages)
+    assert read_feed_chunk(CODEC, chunk, BYTES_MAX) == read_one_by_one(chunk)
+
+
+def chunk_of(topic: str, messages: list[Message]) -> Chunk:
+    return Chunk(topic, 3, [
         LogRecord(topic, 3, 100 + at, 70 + at, key, value, -1 if value is None else len(value))
         for at, (key, value) in enumerate(messages)
     ])  # fmt: skip
-    assert read_feed_chunk(CODEC, chunk, BYTES_MAX) == read_one_by_one(chunk)
+
+
+def test_unusual_records_deletions_and_refusals_stand_in_their_places() -> None:
+    usual = good(EMPLOYMENTS)
+    envelope = {name: usual[name] for name in ("record_id", "version", "changed_at")}
+    records = [
+        usual,
+        usual | {"start_date": 200_000},
+        usual | {"passport_number": "N/A"},
+        {**dict.fromkeys(usual), **envelope, "deleted": True},
+    ]
+    key, value = message_of(EMPLOYMENTS, usual)
+    messages = [*(message_of(EMPLOYMENTS, record) for record in records), (key, b"nonsense"), (b"other", value)]
+    chunk = chunk_of(EMPLOYMENTS, [*messages, *reversed(messages)])
+    read = read_feed_chunk(CODEC, chunk, BYTES_MAX)
+    assert [event.offset for event in read.events] == [100, 102, 103, 108, 109, 111]
+    assert [refusal.record.offset for refusal in read.refusals] == [101, 104, 105, 106, 107, 110]
+    assert read == read_one_by_one(chunk)
