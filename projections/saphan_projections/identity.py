@@ -1,10 +1,12 @@
 """Which records speak of the same person: today by shared identifiers alone, as a pure function of the records."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import repeat
 from typing import Any, NamedTuple
 
+from saphan_projections.hashing import signed_hashes
 from saphan_schemas.rules import normalise_passport, normalise_person_number, usable_passport, usable_person_number
 from saphan_schemas.topics import (
     CONTRIBUTIONS,
@@ -47,56 +49,75 @@ def _document_identifier(prefix: str, raw: str) -> str | None:
     return prefix + number if usable_passport(number) else None
 
 
-def _person_number(record: Mapping[str, Any]) -> str | None:
-    raw = record["non_thai_id"]
-    return None if raw is None else _number_identifier(raw)
-
-
-def _passport(record: Mapping[str, Any], field: str = "passport_number") -> str | None:
-    raw, nationality = record[field], record["nationality"]
+def _identifier(field: str, raw: str, nationality: str | None) -> str | None:
+    prefix = _PREFIXES[field]
+    if prefix == _PERSON_NUMBER:
+        return _number_identifier(raw)
+    if prefix != _PASSPORT:
+        return _document_identifier(prefix, raw)
     # An empty text is no nationality: without one the number joins no records.
-    if raw is None or not nationality:
-        return None
-    return _document_identifier(f"pp:{nationality}:", raw)
+    return _document_identifier(f"{prefix}{nationality}:", raw) if nationality else None
 
 
-def _previous_passport(record: Mapping[str, Any]) -> str | None:
-    return _passport(record, "previous_passport_number")
-
-
-def _numbered(prefix: str, field: str) -> Callable[[Mapping[str, Any]], str | None]:
-    def identifier(record: Mapping[str, Any]) -> str | None:
-        raw = record[field]
-        return None if raw is None else _document_identifier(prefix, raw)
-
-    return identifier
-
-
-_permit = _numbered("wp:", "permit_number")
-_insured = _numbered("ins:", "insured_number")
-_cover_card = _numbered("card:", "card_number")
-
-_IDENTIFIERS: dict[str, tuple[Callable[[Mapping[str, Any]], str | None], ...]] = {
-    WORK_PERMITS: (_person_number, _passport, _previous_passport, _permit),
-    EMPLOYMENTS: (_person_number, _passport, _permit),
-    NON_THAI_IDS: (_person_number, _passport),
-    STAYS: (_passport, _previous_passport),
-    INSURED_PERSONS: (_person_number, _passport, _insured),
-    CONTRIBUTIONS: (_insured,),
-    HEALTH_COVER: (_person_number, _passport, _cover_card),
+_PERSON_NUMBER, _PASSPORT = "nid:", "pp:"
+_PREFIXES = {
+    "card_number": "card:",
+    "insured_number": "ins:",
+    "non_thai_id": _PERSON_NUMBER,
+    "passport_number": _PASSPORT,
+    "previous_passport_number": _PASSPORT,
+    "permit_number": "wp:",
+}
+#: The fields that identify, in the order of their prefixes: so identifiers of different kinds come out sorted.
+_FIELDS: dict[str, tuple[str, ...]] = {
+    WORK_PERMITS: ("non_thai_id", "passport_number", "previous_passport_number", "permit_number"),
+    EMPLOYMENTS: ("non_thai_id", "passport_number", "permit_number"),
+    NON_THAI_IDS: ("non_thai_id", "passport_number"),
+    STAYS: ("passport_number", "previous_passport_number"),
+    INSURED_PERSONS: ("insured_number", "non_thai_id", "passport_number"),
+    CONTRIBUTIONS: ("insured_number",),
+    HEALTH_COVER: ("card_number", "non_thai_id", "passport_number"),
 }
 
 
 def signature_of(feed: str, record: Mapping[str, Any]) -> Signature:
     """The signature of a record of a worker feed, in wire form. Raises KeyError for another feed."""
     found = []
-    for identifier in _IDENTIFIERS[feed]:
-        value = identifier(record)
+    nationality = record.get("nationality")
+    for field in _FIELDS[feed]:
+        raw = record[field]
+        value = None if raw is None else _identifier(field, raw, nationality)
         if value is not None:
             found.append(value)
     if len(found) > 1:
         found = sorted(set(found))
     return Signature(record.get("birth_date"), tuple(found))
+
+
+def signatures_of(
+    feed: str, columns: Mapping[str, Sequence[Any]], numbers: Mapping[str, Sequence[str | None]]
+) -> list[Signature]:
+    """:func:`signature_of` for records field by field, whose ``numbers`` are normal and usable, null or empty for none."""
+    fields = [field for field in _FIELDS[feed] if any(numbers[field])]
+    found = [_identifiers(field, numbers[field], columns) for field in fields]
+    rows: list[tuple[str, ...]] = list(zip(*found, strict=True)) if found else [()] * len(columns["record_id"])
+    if any(None in column for column in found):
+        rows = [tuple(filter(None, row)) if None in row else row for row in rows]
+    if "previous_passport_number" in fields:
+        # Two passports have the same prefix.
+        for at in [at for at, number in enumerate(numbers["previous_passport_number"]) if number]:
+            rows[at] = tuple(sorted(set(rows[at])))
+    return list(map(Signature, columns.get("birth_date") or repeat(None), rows))
+
+
+def _identifiers(
+    field: str, numbers: Sequence[str | None], columns: Mapping[str, Sequence[Any]]
+) -> Sequence[str | None]:
+    prefix = _PREFIXES[field]
+    if prefix != _PASSPORT:
+        return [prefix + number if number else None for number in numbers]
+    holders = zip(columns["nationality"], numbers, strict=True)
+    return [f"pp:{nationality}:{number}" if number and nationality else None for nationality, number in holders]
 
 
 @lru_cache(maxsize=65_536)
@@ -107,8 +128,14 @@ def identifier_hash(identifier: str) -> int:
 
 def signature_hash(signature: Signature) -> int:
     """64 signed bits of a signature, the same in every process; never 0, which stands for no signature."""
-    text = f"{signature.birth_day}|{'|'.join(signature.identifiers)}"
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True) or 1
+    return signature_hashes((signature,))[0]
+
+
+def signature_hashes(signatures: Iterable[Signature]) -> Sequence[int]:
+    """The hash of each signature, in order."""
+    texts = [f"{birth_day}|{'|'.join(identifiers)}" for birth_day, identifiers in signatures]
+    hashes = signed_hashes(map(str.encode, texts))
+    return [number or 1 for number in hashes] if 0 in hashes else hashes
 
 
 def generic_identifiers(signatures: Iterable[Signature]) -> set[str]:

@@ -24,7 +24,8 @@ from saphan_projections.offsets import (
 )
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
-from saphan_streams.reading import FeedChunk, Refusal, dead_letters, feed_read, read_feed_chunk
+from saphan_streams.feed_reading import FeedChunk, feed_read, read_feed_chunk
+from saphan_streams.reading import Refusal, dead_letters
 from saphan_streams.shell import Resumed, Unsent
 from saphan_streams.transport import Chunk, Fetch
 from saphan_streams.worker_batches import batches

@@ -14,6 +14,7 @@ _CANONICAL = "projections/test_canonical.py::"
 _PLANTED = _CANONICAL + "test_each_planted_fault_shows[%s]"
 _SETTLED = "projections/test_settled.py::"
 _SIGNATURES = "projections/test_signatures.py::"
+_BY_COLUMNS = _SIGNATURES + "test_passports_found_by_columns_are_sorted_and_need_a_nationality"
 _VIEW = "projections/test_worker_view.py::"
 
 
@@ -40,12 +41,12 @@ _OF_IDENTITY = (
     ),
     _identity(
         "passports join whatever their nationality",
-        '_document_identifier(f"pp:{nationality}:", raw)', '_document_identifier("pp:", raw)',
+        '_document_identifier(f"{prefix}{nationality}:", raw)', "_document_identifier(prefix, raw)",
         _SIGNATURES + "test_a_passport_number_is_another_one_in_another_country",
     ),
     _identity(
         "an empty nationality is a nationality",
-        "if raw is None or not nationality:", "if raw is None or nationality is None:",
+        ":\", raw) if nationality else None", ":\", raw) if nationality is not None else None",
         "oracle/test_oracle_faults.py::test_passports_with_an_empty_nationality_join_nobody",
     ),
     _identity(
@@ -60,13 +61,22 @@ _OF_IDENTITY = (
     ),
     _identity(
         "a previous passport joins nobody",
-        'return _passport(record, "previous_passport_number")', 'return _passport(record, "passport_number")',
+        'WORK_PERMITS: ("non_thai_id", "passport_number", "previous_passport_number",',
+        'WORK_PERMITS: ("non_thai_id", "passport_number",',
         _SIGNATURES + "test_every_number_of_a_record_joins",
     ),
     _identity(
         "only the first identifier of a record is looked at",
         "found = sorted(set(found))", "found = found[:1]",
         _SIGNATURES + "test_every_number_of_a_record_joins",
+    ),
+    _identity(
+        "of two passports in a chunk the older one always stands second",
+        "rows[at] = tuple(sorted(set(rows[at])))", "pass", _BY_COLUMNS,
+    ),
+    _identity(
+        "a passport of no nationality joins when it is read in a chunk",
+        "if number and nationality else None", "if number else None", _BY_COLUMNS,
     ),
     _identity(
         "records join only who shares an identifier with the first of them",

@@ -16,6 +16,7 @@ _STILL_KNOWN = _PROCESSORS + "test_a_heartbeat_that_waits_is_still_known_after_a
 _EVERY_PARTITION = _PROCESSORS + "test_a_heartbeat_waits_for_every_partition_that_it_names"
 _UNSENT = _PROCESSORS + "test_what_an_owner_did_not_send_is_sent_by_the_next_one"
 _REFUSED = _PROCESSORS + "test_a_refused_chunk_moves_the_position_and_leaves_letters"
+_BY_COLUMNS = "streams/test_feed_reading.py::test_unusual_records_deletions_and_refusals_stand_in_their_places"
 _BAD = _READING + "test_a_bad_message_is_refused_with_its_reason_and_origin_and_its_neighbours_are_read"
 _SETTLED = "projections/test_settled.py::test_the_small_story_settles_as_the_rules_say"
 _LOGS = "infra/test_logs.py::"
@@ -37,7 +38,12 @@ def _integrate(fault: str, fragment: str, replacement: str, *killers: str) -> Mu
 
 
 def _reading(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
-    return Mutant(fault, "saphan_streams.reading", fragment, replacement, killers)
+    return Mutant(fault, "saphan_streams.feed_reading", fragment, replacement, killers)
+
+
+def _screen(fault: str, fragment: str, replacement: str) -> Mutant:
+    killer = "schemas/test_column_screen.py::test_a_record_with_something_wrong_in_it_is_a_suspect"
+    return Mutant(fault, "saphan_schemas.column_screen", fragment, replacement, (killer,))
 
 
 _OF_LINK = (
@@ -175,18 +181,30 @@ _OF_INTEGRATE = (
     ),
 )  # fmt: skip
 
+_OF_SCREEN = (
+    _screen("a day in the Buddhist era is plain", "and max(filter(None, column), default=0) <= last", ""),
+    _screen("a placeholder of blanks and dashes is plain", "if normal is column or", "if column or"),
+    _screen("a key may carry a number of a person", "if n and n in key and", "if n == key and"),
+    _screen("a record needs no number", "without = [at for", "without = [0 for"),
+    _screen("an employment may end before it starts", "and end < start]", "and end < -start]"),
+)  # fmt: skip
+
 _OF_READING = (
     _reading(
         "what cannot be decoded is dropped in silence",
-        "read.refusals.append(Refusal(record, value.reason, value.detail))", "pass", _BAD,
+        "refusals.append(Refusal(record, value.reason, value.detail))", "pass", _BAD,
     ),
     _reading(
         "a record under another record's key is read",
-        'elif record.key != value["record_id"].encode():', 'elif record.key == b"":', _BAD,
+        'if key != value["record_id"].encode():', 'if key == b"":', _BAD,
+    ),
+    _reading(
+        "nobody looks whether the keys of a chunk are its records' own",
+        "suspects.update(_under_another_key(keys, columns[\"record_id\"]))", "pass", _BAD,
     ),
     _reading(
         "an invalid record is read",
-        "elif (wrong := _error(topic, value)) is not None:", "elif (wrong := None) is not None:", _BAD,
+        "return _error(feed, value)", "return None", _BAD,
     ),
     _reading(
         "a message of any size is read",
@@ -197,9 +215,9 @@ _OF_READING = (
         'if record.key is None or record.key != value["feed"].encode():', "if record.key is None:",
         _READING + "test_a_heartbeat_is_keyed_by_the_feed_that_it_speaks_of",
     ),
-    _reading(
-        "a dead letter bears the key of the message",
-        'key = "-".join(map(str, place)).encode()', "key = record.key", _BAD,
+    Mutant(
+        "a dead letter bears the key of the message", "saphan_streams.reading",
+        'key = "-".join(map(str, place)).encode()', "key = record.key", (_BAD,),
     ),
     _reading(
         "a dead letter says what was found",
@@ -209,9 +227,22 @@ _OF_READING = (
     ),
     _reading(
         "the content of a record changes with the schema's number",
-        "blake2b(payload[_HEADER_BYTES:], digest_size=8)", "blake2b(payload, digest_size=8)",
+        "signed_hashes([payload[_HEADER_BYTES:] for payload in payloads])", "signed_hashes(payloads)",
         _READING + "test_the_content_of_a_record_is_the_same_whatever_number_its_schema_has",
     ),
+    _reading(
+        "a record that is unusual is known by what its column says",
+        "known[at] = signature_of(feed, values[at])", "pass", _BY_COLUMNS,
+    ),
+    _reading(
+        "a deleted record still belongs to somebody",
+        "if True not in deleted:", "if deleted:", _BY_COLUMNS,
+    ),
+    _reading(
+        "what is refused for its content comes after what cannot be read",
+        "read.refusals.sort(key=lambda refusal: refusal.record.offset)", "pass", _BY_COLUMNS,
+    ),
+    *_OF_SCREEN,
     Mutant(
         "a message of an unknown or another schema is read by the newest", "saphan_schemas.codec",
         "writer = self.catalogue.find(topic, schema_id)",

@@ -1,10 +1,14 @@
 """Which numbers of a record join it to other records, and which join nobody."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from varied_records import varied
 
-from saphan_projections.identity import groups, signature_of
+from saphan_projections.identity import groups, signature_hash, signature_hashes, signature_of, signatures_of
 from saphan_schemas.catalogue import default_catalogue
-from saphan_schemas.topics import HEALTH_COVER, INSURED_PERSONS, STAYS, WORK_PERMITS
+from saphan_schemas.column_screen import columns_of, screened
+from saphan_schemas.topics import HEALTH_COVER, INSURED_PERSONS, STAYS, WORK_PERMITS, WORKER_FEEDS
 
 NUMBER = "0019300000015"
 
@@ -54,3 +58,28 @@ def test_what_stands_for_nothing_joins_nobody(nothing: str) -> None:
     assert identifiers(WORK_PERMITS, **dict.fromkeys(fields, nothing)) == ()
     assert identifiers(INSURED_PERSONS, insured_number=nothing) == ()
     assert identifiers(HEALTH_COVER, card_number=nothing) == ()
+
+
+@pytest.mark.parametrize("feed", WORKER_FEEDS)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_signature_found_by_columns_is_the_one_of_the_record(feed: str, data: st.DataObject) -> None:
+    records = data.draw(st.lists(varied(feed), min_size=1, max_size=6))
+    columns = columns_of(feed, records)
+    suspects, numbers = screened(feed, records, columns)
+    found = signatures_of(feed, columns, numbers)
+    assert len(found) == len(records)
+    for at in set(range(len(records))) - suspects:
+        assert found[at] == signature_of(feed, records[at])
+    assert list(signature_hashes(found)) == [signature_hash(signature) for signature in found]
+
+
+def test_passports_found_by_columns_are_sorted_and_need_a_nationality() -> None:
+    said = {"passport_number": ["MB1", "MA1", "MA1", None], "previous_passport_number": ["MA1", None, "MA1", "MB1"]}
+    columns = {"nationality": ["MMR", "MMR", "MMR", None], "record_id": "abcd"}
+    assert [signature.identifiers for signature in signatures_of(STAYS, columns, said)] == [
+        ("pp:MMR:MA1", "pp:MMR:MB1"),
+        ("pp:MMR:MA1",),
+        ("pp:MMR:MA1",),
+        (),
+    ]

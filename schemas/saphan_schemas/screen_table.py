@@ -1,0 +1,137 @@
+"""What a record that nobody could object to looks like, by feed: for the screens that let most records pass quickly."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, cast
+
+from saphan_schemas.catalogue import default_catalogue
+from saphan_schemas.identifiers import SPECIMENS, is_plain_person_number, person_number_kind
+from saphan_schemas.record_checks import ENVELOPE
+from saphan_schemas.rule_table import (
+    AMOUNT_MAX,
+    CODES,
+    DIGITS,
+    DISTRICT_FIELDS,
+    DISTRICTS,
+    DOCUMENT_FIELDS,
+    NATIONALITIES,
+    TABLES,
+    FeedTable,
+)
+from saphan_schemas.topics import (
+    DOE_EMPLOYERS,
+    EMPLOYER_PAIRS,
+    EMPLOYMENTS,
+    INSPECTIONS,
+    INSURED_PERSONS,
+    SSO_EMPLOYERS,
+)
+
+
+class Form(NamedTuple):
+    """A form of texts, to be matched one by one, or as far as lines have it: each ends in a break, some are empty."""
+
+    fullmatch: Callable[[str], object]
+    match_lines: Callable[[str, int], re.Match[str]]
+
+
+def _form(pattern: str) -> Form:
+    lines = re.compile(f"(?:(?:{pattern})\n|\n)*")
+    # A repetition always matches, be it nothing.
+    return Form(re.compile(pattern).fullmatch, cast(Callable[[str, int], re.Match[str]], lines.match))
+
+
+#: The usual document number: if no placeholder, it is usable, and normal as it stands.
+USUAL_DOCUMENT = _form("[A-Z]{0,3}0{0,6}[1-9][0-9]{4,12}")
+#: All of the usual form that is a placeholder.
+DOCUMENT_PLACEHOLDERS = SPECIMENS | {digit * count for digit in "123456789" for count in range(5, 14)}
+#: Thirteen digits of no company; specimens are looked up apart.
+USUAL_INSURED = _form("[1-9][0-9]{12}|00(?!00000000)[0-9]{11}")
+
+_CODES: dict[str, frozenset[str | None]] = {
+    **{name: frozenset((*codes, None)) for name, codes in CODES.items()},
+    **dict.fromkeys(DISTRICT_FIELDS, frozenset((*DISTRICTS, None))),
+    "nationality": frozenset((*NATIONALITIES, None)),
+}
+_FORMS: dict[str, Form] = {
+    **{name: _form(f"[0-9]{{{count}}}") for name, count in DIGITS.items()},
+    "month": _form("(?:19|20|21|22|23)[0-9]{2}-(?:0[1-9]|1[0-2])"),
+}
+_PERSON_NUMBERS: dict[str, Callable[[str], object]] = {
+    "non_thai_id": is_plain_person_number,
+    "insured_number": USUAL_INSURED.fullmatch,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class FeedScreen:
+    """The rules of one feed by the cheapest way to apply them: it lets only records pass that have no problem."""
+
+    kinds: dict[str, str]
+    codes: tuple[tuple[str, frozenset[str | None]], ...]
+    days: tuple[str, ...]
+    texts: tuple[str, ...]
+    forms: tuple[tuple[str, Form], ...]
+    amounts: tuple[tuple[str, int], ...]
+    documents: tuple[str, ...]
+    person_numbers: tuple[tuple[str, Callable[[str], object]], ...]
+    has_passport: bool
+    agrees: Callable[[Mapping[str, Any]], bool] | None
+    table: FeedTable
+
+
+_SCREENS: dict[str, FeedScreen] = {}
+
+
+def screen_of(feed: str) -> FeedScreen:
+    """The screen of a feed. Raises KeyError for a topic that is no feed."""
+    return _SCREENS.get(feed) or _screen(feed)
+
+
+def _screen(feed: str) -> FeedScreen:
+    table = TABLES[feed]
+    kinds = default_catalogue().kinds(feed)
+    ruled = {*ENVELOPE, *_CODES, *_FORMS, *AMOUNT_MAX, *DOCUMENT_FIELDS, *_PERSON_NUMBERS}
+    _SCREENS[feed] = screen = FeedScreen(
+        kinds=kinds,
+        codes=tuple((name, _CODES[name]) for name in kinds if name in _CODES),
+        days=tuple(name for name, kind in kinds.items() if kind == "date"),
+        texts=tuple(name for name, kind in kinds.items() if kind == "string" and name not in ruled),
+        forms=tuple((name, _FORMS[name]) for name in kinds if name in _FORMS),
+        amounts=tuple((name, AMOUNT_MAX[name]) for name in kinds if name in AMOUNT_MAX),
+        documents=tuple(name for name in DOCUMENT_FIELDS if name in kinds),
+        person_numbers=tuple((name, _PERSON_NUMBERS[name]) for name in kinds if name in _PERSON_NUMBERS),
+        has_passport="passport_number" in kinds,
+        agrees=_AGREES.get(feed),
+        table=table,
+    )
+    return screen
+
+
+def _employer_agrees(record: Mapping[str, Any]) -> bool:
+    employer_id = record["employer_id"]
+    return employer_id is None or len(employer_id) < 13 or employer_id[0].isalpha()
+
+
+def _tax_id_agrees(record: Mapping[str, Any]) -> bool:
+    tax_id = record["tax_id"]
+    if tax_id is None:
+        return True
+    return bool(person_number_kind(tax_id) == record["id_type"])
+
+
+def _insurance_agrees(record: Mapping[str, Any]) -> bool:
+    return record["section"] != "33" or not (
+        record["sso_account"] is None or record["sso_branch"] is None or record["start_date"] is None
+    )
+
+
+_AGREES: dict[str, Callable[[Mapping[str, Any]], bool]] = {
+    EMPLOYMENTS: _employer_agrees,
+    INSPECTIONS: _employer_agrees,
+    EMPLOYER_PAIRS: _employer_agrees,
+    DOE_EMPLOYERS: _tax_id_agrees,
+    SSO_EMPLOYERS: _tax_id_agrees,
+    INSURED_PERSONS: _insurance_agrees,
+}

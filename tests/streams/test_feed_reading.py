@@ -1,0 +1,138 @@
+"""That a chunk of a feed read by columns is the chunk read message by message."""
+
+from hashlib import blake2b
+from typing import Any
+
+import pytest
+from good_records import good
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from log_record import LogRecord
+from varied_records import varied
+
+from saphan_projections.identity import signature_hash, signature_of
+from saphan_projections.link_records import FeedRecord
+from saphan_projections.link_store import PendingHeartbeat
+from saphan_schemas.codec import Codec, UndecodableMessage
+from saphan_schemas.rules import problems
+from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
+from saphan_streams.feed_reading import FeedChunk, read_feed_chunk
+from saphan_streams.reading import Refusal
+from saphan_streams.transport import Chunk
+
+CODEC = Codec()
+BYTES_MAX = 2_000
+Message = tuple[bytes | None, bytes | None]
+
+
+def read_one_by_one(chunk: Chunk) -> FeedChunk:
+    """What `read_feed_chunk` does, in the plainest way."""
+    read = FeedChunk([], [], [])
+    for record in chunk.records:
+        try:
+            found = _read(chunk, record)
+        except UndecodableMessage as refused:
+            read.refusals.append(Refusal(record, refused.reason, refused.detail))
+            continue
+        if isinstance(found, FeedRecord):
+            read.events.append(found)
+        elif isinstance(found, PendingHeartbeat):
+            read.heartbeats.append(found)
+    return read
+
+
+def _read(chunk: Chunk, record: LogRecord) -> FeedRecord | PendingHeartbeat:
+    topic = chunk.topic
+    if record.serialized_value_size > BYTES_MAX:
+        size = record.serialized_value_size
+        raise UndecodableMessage("too_large", f"{size} bytes, at most {BYTES_MAX} are read")
+    value = CODEC.decode(topic, record.value)
+    assert record.value is not None
+    if topic == HEARTBEATS and record.key != value["feed"].encode():
+        raise UndecodableMessage("wrong_key", "the key of a heartbeat is the feed that it speaks of")
+    if record.key is None:
+        raise UndecodableMessage("no_key", "expected the record_id as the message key, found none")
+    if topic != HEARTBEATS and record.key != value["record_id"].encode():
+        raise UndecodableMessage("wrong_key", "the message key is not the record's record_id")
+    for problem in problems(topic, value):
+        if problem.severity == "error":
+            raise UndecodableMessage(f"invalid_{problem.code}", f"field {problem.field}: expected {problem.expected}")
+    if topic == HEARTBEATS:
+        return PendingHeartbeat(
+            value["feed"], value["complete_until"], record.partition, record.offset, record.timestamp, record.value
+        )
+    signature = signature_of(topic, value) if topic in WORKER_FEEDS else None
+    digest = blake2b(record.value[5:], digest_size=8).digest()
+    return FeedRecord(
+        feed=topic,
+        record_id=value["record_id"],
+        version=value["version"],
+        changed_at=value["changed_at"],
+        content_hash=int.from_bytes(digest, "big", signed=True),
+        deleted=value["deleted"],
+        partition=chunk.partition,
+        offset=record.offset,
+        received_at=record.timestamp,
+        signature=signature,
+        signature_hash=0 if signature is None or value["deleted"] else signature_hash(signature),
+        payload=record.value,
+    )
+
+
+def message_of(topic: str, record: dict[str, Any]) -> Message:
+    key: str = record["feed"] if topic == HEARTBEATS else record["record_id"]
+    return key.encode(), CODEC.encode(topic, record)
+
+
+def messages_of(topic: str) -> st.SearchStrategy[Message]:
+    key, value = message_of(topic, good(topic))
+    assert value is not None
+    records = (
+        st.just((key, value))
+        if topic == HEARTBEATS
+        else varied(topic).filter(_fits).map(lambda record: message_of(topic, record))
+    )
+    broken = st.sampled_from([
+        (None, value), (b"other", value), (key, None), (key, value[:-1]), (key, b""), (key, b"nonsense"), (None, None),
+        (key, b"\x00\x7f\xff\xff\xf0" + value[5:]), (key, value + bytes(BYTES_MAX)), (b"\xff", value),
+    ])  # fmt: skip
+    return records | records | records | broken
+
+
+def _fits(record: dict[str, Any]) -> bool:
+    days = [value for name, value in record.items() if type(value) is int and name not in {"version", "changed_at"}]
+    return all(-(2**31) <= day < 2**31 for day in days)
+
+
+@pytest.mark.parametrize("topic", [*RECORD_FEEDS, HEARTBEATS])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_chunk_read_by_columns_is_the_chunk_read_message_by_message(topic: str, data: st.DataObject) -> None:
+    messages = data.draw(st.lists(messages_of(topic), max_size=8))
+    chunk = chunk_of(topic, messages)
+    assert read_feed_chunk(CODEC, chunk, BYTES_MAX) == read_one_by_one(chunk)
+
+
+def chunk_of(topic: str, messages: list[Message]) -> Chunk:
+    return Chunk(topic, 3, [
+        LogRecord(topic, 3, 100 + at, 70 + at, key, value, -1 if value is None else len(value))
+        for at, (key, value) in enumerate(messages)
+    ])  # fmt: skip
+
+
+def test_unusual_records_deletions_and_refusals_stand_in_their_places() -> None:
+    usual = good(EMPLOYMENTS)
+    envelope = {name: usual[name] for name in ("record_id", "version", "changed_at")}
+    records = [
+        usual,
+        usual | {"start_date": 200_000},
+        usual | {"passport_number": "N/A"},
+        {**dict.fromkeys(usual), **envelope, "deleted": True},
+    ]
+    key, value = message_of(EMPLOYMENTS, usual)
+    messages = [*(message_of(EMPLOYMENTS, record) for record in records), (key, b"nonsense"), (b"other", value)]
+    chunk = chunk_of(EMPLOYMENTS, [*messages, *reversed(messages)])
+    read = read_feed_chunk(CODEC, chunk, BYTES_MAX)
+    assert [event.offset for event in read.events] == [100, 102, 103, 108, 109, 111]
+    assert [refusal.record.offset for refusal in read.refusals] == [101, 104, 105, 106, 107, 110]
+    assert read == read_one_by_one(chunk)
