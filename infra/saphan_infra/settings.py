@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     delivery_retry_max_seconds: float = Field(default=60, gt=0, description="Longest wait between two tries.")
 
     integrate_workers: int = Field(default=1, ge=1, le=64, description="How many integrate processes `up` starts.")
-    chunk_records_max: int = Field(default=20_000, ge=1, description="Most messages in one transaction.")
+    chunk_records_max: int = Field(default=50_000, ge=1, description="Most messages in one transaction.")
     chunk_bytes_max: int = Field(
         default=8_388_608, ge=65_536, description="Most bytes in one transaction, and in one fetch of all partitions."
     )

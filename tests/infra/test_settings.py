@@ -39,7 +39,7 @@ def test_the_environment_goes_before_the_file_and_the_file_before_the_default(
     (tmp_path / "saphan.toml").write_text("integrate_workers = 2\nreplication_factor = 3\n")
     monkeypatch.setenv("SAPHAN_INTEGRATE_WORKERS", "4")
     settings = load_settings()
-    assert (settings.integrate_workers, settings.replication_factor, settings.chunk_records_max) == (4, 3, 20_000)
+    assert (settings.integrate_workers, settings.replication_factor, settings.chunk_records_max) == (4, 3, 50_000)
 
 
 def test_an_empty_variable_is_as_good_as_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
