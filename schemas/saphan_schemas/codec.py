@@ -1,7 +1,7 @@
 """Bytes of a message to a record and back: Confluent's wire format around Avro, read by any schema version."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from saphan_schemas.catalogue import Catalogue, SchemaVersion, current_catalogue
@@ -60,10 +60,18 @@ class Codec:
             detail = f"the bytes do not fit the schema: {type(error).__name__}"
             raise UndecodableMessage("corrupt", detail) from error
 
-    def decode_many(self, topic: str, values: Iterable[bytes | None]) -> list[Record | UndecodableMessage]:
+    def decode_many(self, topic: str, values: Sequence[bytes | None]) -> list[Record | UndecodableMessage]:
         """Each message as a record or as the reason why it is none, in order."""
-        decoded: list[Record | UndecodableMessage] = []
         readers = self._readers[topic]
+        decoded: list[Record | UndecodableMessage] = []
+        try:
+            # Nearly always one schema wrote them all, and whole.
+            (header,) = {value[:_HEADER_BYTES] for value in values}  # type: ignore[index]
+            decoded.extend(map(readers[header], [value[_HEADER_BYTES:] for value in values]))  # type: ignore[index]
+        except (KeyError, TypeError, *CORRUPT):
+            decoded.clear()
+        else:
+            return decoded
         for value in values:
             try:
                 decoded.append(readers[value[:_HEADER_BYTES]](value[_HEADER_BYTES:]))  # type: ignore[index]

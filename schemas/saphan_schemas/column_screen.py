@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from saphan_schemas.identifiers import SPECIMENS
+from saphan_schemas.identifiers import SPECIMENS, unusual_person_numbers
 from saphan_schemas.record_checks import CARRIED_CHARACTERS_MIN
 from saphan_schemas.rule_table import (
     FIRST_CHANGE_MS,
@@ -19,7 +19,14 @@ from saphan_schemas.rule_table import (
     TEXT_CHARACTERS_MAX,
     VERSION_MAX,
 )
-from saphan_schemas.screen_table import DOCUMENT_PLACEHOLDERS, USUAL_DOCUMENT, FeedScreen, Form, screen_of
+from saphan_schemas.screen_table import (
+    DOCUMENT_PLACEHOLDERS,
+    USUAL_DOCUMENT,
+    USUAL_INSURED,
+    FeedScreen,
+    Form,
+    screen_of,
+)
 
 Record = Mapping[str, Any]
 Column = Sequence[Any]
@@ -54,11 +61,13 @@ def screened(feed: str, records: Sequence[Record], columns: Columns) -> Screened
         suspects.update(check(screen, columns))
     suspects.update(_unfitting(screen, records))
     numbers: dict[str, Sequence[str | None]] = {}
-    for name, is_plain in screen.person_numbers:
+    for name, _ in screen.person_numbers:
         text, unusual = _lines(columns[name])
-        numbers[name] = normal = _split(columns[name], text, text.replace("-", "").replace(" ", ""))
+        plain = text.replace("-", "").replace(" ", "")
+        numbers[name] = normal = _split(columns[name], text, plain)
         suspects.update(unusual, _vanished(columns[name], normal), _among(normal, SPECIMENS))
-        suspects.update([at for at, number in enumerate(normal) if number and not is_plain(number)])
+        insured = name == "insured_number"
+        suspects.update(_unlike(USUAL_INSURED, plain) if insured else unusual_person_numbers(normal))
     for name in screen.documents:
         text, unusual = _lines(columns[name])
         plain = text.replace("-", "").replace(" ", "").upper()

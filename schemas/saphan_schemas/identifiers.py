@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable, Sequence
 from itertools import product
 from typing import Literal
 
@@ -81,6 +82,24 @@ def is_plain_person_number(text: str) -> bool:
     except KeyError:
         return False
     return fits == 1 and text not in SPECIMENS and text not in _FILLED_WITH_ZEROS
+
+
+def unusual_person_numbers(numbers: Sequence[str | None]) -> Iterable[int]:
+    """Where :func:`is_plain_person_number` says no of a number that is there; the specimens are not looked for."""
+    try:
+        # The sum is spelled out once more, for a call costs as much as it.
+        unfitting = [
+            at
+            for at, text in enumerate(numbers)
+            if text
+            and not _TAILS[text[10:]] >> (_PERSON_HEADS[text[:4]] + _MIDDLES[text[4:7]] + _LATER_MIDDLES[text[7:10]])
+            & 1
+        ]
+    except KeyError:
+        return [at for at, text in enumerate(numbers) if text and not is_plain_person_number(text)]
+    if not _FILLED_WITH_ZEROS.isdisjoint(numbers):
+        unfitting += [at for at, text in enumerate(numbers) if text in _FILLED_WITH_ZEROS]
+    return unfitting
 
 
 def _is_placeholder_number(text: str) -> bool:

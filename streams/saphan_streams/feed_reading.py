@@ -1,6 +1,7 @@
 """Which messages of a feed's chunk are records, which are heartbeats and which are refused, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -18,6 +19,8 @@ from saphan_streams.transport import Chunk
 
 _HEADER_BYTES = 5
 _WORKER_FEEDS = frozenset(WORKER_FEEDS)
+#: Makes a record of its values in order, at half the cost of naming them.
+_FEED_RECORD: Callable[[tuple[Any, ...]], FeedRecord] = partial(tuple.__new__, FeedRecord)
 _PARTS = attrgetter("key", "value", "offset", "timestamp")
 
 
@@ -96,19 +99,21 @@ def _events(
         hashes = _hashes(known, columns)
     events = list(
         map(
-            FeedRecord,
-            repeat(feed),
-            columns["record_id"],
-            columns["version"],
-            columns["changed_at"],
-            signed_hashes([payload[_HEADER_BYTES:] for payload in payloads]),
-            columns["deleted"],
-            repeat(chunk.partition),
-            offsets,
-            timestamps,
-            signatures,
-            hashes,
-            payloads,
+            _FEED_RECORD,
+            zip(
+                repeat(feed),
+                columns["record_id"],
+                columns["version"],
+                columns["changed_at"],
+                signed_hashes([payload[_HEADER_BYTES:] for payload in payloads]),
+                columns["deleted"],
+                repeat(chunk.partition),
+                offsets,
+                timestamps,
+                signatures,
+                hashes,
+                payloads,
+            ),
         )
     )
     return [event for at, event in enumerate(events) if at not in refused] if refused else events

@@ -51,7 +51,9 @@ def test_usual_spellings_and_absent_numbers_are_no_ground_for_suspicion(feed: st
 @pytest.mark.parametrize(
     "change",
     [
-        {"start_date": "2569-01-01"},
+        {"end_date": "2569-01-01"},
+        {"non_thai_id": "0071015201848"},
+        {"non_thai_id": "0715556001231"},
         {"passport_number": "- -"},
         {"record_id": "E-0071015201849", "non_thai_id": "0-0710-15201-84-9"},
         {"non_thai_id": None, "passport_number": None, "permit_number": None},
