@@ -1,7 +1,7 @@
 """Bytes of a message to a record and back: Confluent's wire format around Avro, read by any schema version."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from saphan_schemas.catalogue import Catalogue, SchemaVersion, current_catalogue

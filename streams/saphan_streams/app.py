@@ -1,11 +1,11 @@
 """How the Faust applications are set up: own transport, own positions, no tables, no web."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, cast
 
 import faust
 
-from saphan_streams.transport import ChunkSchema, Positions, partition_bytes_max
+from saphan_streams.transport import ChunkConsumer, ChunkSchema, Fetch, Positions, partition_bytes_max
 
 #: Fetches that may wait for an agent; a fetch is up to thousands of messages, so few are enough to keep it busy.
 _FETCHES_WAITING_MAX = 2
@@ -63,6 +63,12 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     return app
 
 
-def chunk_topic(app: ChunkApp, *names: str) -> Any:
-    """A Faust topic whose events carry a :data:`saphan_streams.transport.Fetch`."""
-    return app.topic(*names, schema=ChunkSchema())
+def add_agent(app: ChunkApp, name: str, topics: Sequence[str], handle: Callable[[Fetch], Awaitable[None]]) -> None:
+    """Let ``handle`` work through everything that is fetched of these topics, one fetch after the other."""
+
+    async def work(stream: Any) -> None:
+        async for fetch in stream:
+            await handle(fetch)
+            cast(ChunkConsumer, app.consumer).finished(fetch)
+
+    app.agent(app.topic(*topics, schema=ChunkSchema()), name=name, concurrency=1)(work)

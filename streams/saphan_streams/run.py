@@ -27,7 +27,7 @@ from saphan_projections.offsets import Fenced
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS, partition_count
 from saphan_streams import counting
-from saphan_streams.app import ChunkApp, chunk_topic, create_app
+from saphan_streams.app import add_agent, create_app
 from saphan_streams.collecting import collecting_seldom
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
@@ -74,7 +74,7 @@ class Role:
             instance=instance,
             security=_faust_security(settings),
         )
-        _add_agent(self.app, name, topics, self.shell)
+        add_agent(self.app, name, topics, self.shell.handle)
         self.app.task(self._tidy)
         self.app.on_partitions_assigned.connect(self._assigned, weak=False)
         self.app.on_before_shutdown.connect(self._stop, weak=False)
@@ -114,14 +114,6 @@ class Role:
 
 async def _no_bounds() -> Mapping[TP, tuple[int, int]]:
     return {}
-
-
-def _add_agent(app: ChunkApp, name: str, topics: tuple[str, ...], shell: Shell) -> None:
-    async def work(stream: Any) -> None:
-        async for fetch in stream:
-            await shell.handle(fetch)
-
-    app.agent(chunk_topic(app, *topics), name=name, concurrency=1)(work)
 
 
 def _faust_security(settings: Settings) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""How much of the log one Faust event carries: all that a fetch brought, of all partitions, instead of one message.
+"""How much of the log one Faust event carries: all that has come, of all partitions, instead of one message.
 
 Stock Faust creates and cancels several asyncio tasks for each message. This transport hands an agent one event for
-each fetch, resumes from the positions that the application keeps in its own database, and reports to the broker only
+all that was fetched while it was busy with the last one, resumes from the positions that the application keeps in its own database, and reports to the broker only
 what was acknowledged, in order.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
@@ -18,6 +19,9 @@ from saphan_infra.broker_patience import pause_between_tries
 
 #: The least that is asked of one partition at a time, so that a fetch is worth its way.
 _PARTITION_BYTES_MIN = 65_536
+#: How long a fetch waits for the first message, and how often more is fetched while the agent is busy.
+_FETCH_SECONDS_MAX = 1.0
+_LOOK_SECONDS = 0.05
 
 
 class Chunk(NamedTuple):
@@ -71,7 +75,7 @@ def cut(
     for tp, records in fetched.items():
         start = 0
         for index, record in enumerate(records):
-            length = max(record.serialized_value_size, 0)
+            length = _value_bytes(record)
             if count and (count >= records_max or size + length > bytes_max):
                 if index > start:
                     group.append((tp, records[start:index]))
@@ -83,6 +87,45 @@ def cut(
             group.append((tp, records[start:]))
     if group:
         yield group
+
+
+class Waiting:
+    """What was fetched while the agent was busy: the larger the next event, the less each of its messages costs."""
+
+    def __init__(self, records_max: int, bytes_max: int) -> None:
+        self._records_max = records_max
+        self._bytes_max = bytes_max
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything: it comes again from the positions of the next assignment."""
+        self._records: dict[TP, list[Any]] = {}
+        self._bytes = 0
+        self.count = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is enough for an event."""
+        return self.count >= self._records_max or self._bytes >= self._bytes_max
+
+    def add(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
+        """Put messages behind those of the same partitions."""
+        for tp, records in fetched.items():
+            self._records.setdefault(tp, []).extend(records)
+            self.count += len(records)
+            self._bytes += sum(map(_value_bytes, records))
+
+    def take(self) -> list[tuple[TP, Sequence[Any]]]:
+        """The next event's messages, which do not wait any more; there must be some."""
+        first, *others = cut(self._records, self._records_max, self._bytes_max)
+        self.clear()
+        for group in others:
+            self.add(dict(group))
+        return first
+
+
+def _value_bytes(record: Any) -> int:
+    return max(int(record.serialized_value_size), 0)
 
 
 def partition_bytes_max(fetch_bytes_max: int, partitions: int) -> int:
@@ -104,6 +147,10 @@ class ChunkConsumer(driver.Consumer):
 
     app: Any  # saphan_streams.app.ChunkApp, which imports this module
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._agent_is_free = asyncio.Event()
+
     def _new_consumer_thread(self) -> _ConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
@@ -118,19 +165,37 @@ class ChunkConsumer(driver.Consumer):
 
     async def _drain(self, fetcher: Service) -> None:
         app = self.app
-        records_max, bytes_max = app.chunk_records_max, app.chunk_bytes_max
+        waiting = Waiting(app.chunk_records_max, app.chunk_bytes_max)
+        generation = app.consumer_generation_id
         while not (self.should_stop or fetcher.should_stop):
             await self.sleep(0)
-            try:
-                records, _ = await self._wait_next_records(1.0)
-            except self.consumer_stopped_errors:
-                if app.should_stop:
-                    return
-                raise
-            generation = app.consumer_generation_id
-            for group in cut(records or {}, records_max, bytes_max):
-                if not await self._deliver(group, generation):
-                    break
+            if not waiting.is_full:
+                try:
+                    fetched, _ = await self._wait_next_records(0.0 if waiting.count else _FETCH_SECONDS_MAX)
+                except self.consumer_stopped_errors:
+                    if app.should_stop:
+                        return
+                    raise
+                if app.consumer_generation_id != generation:
+                    waiting.clear()
+                    generation = app.consumer_generation_id
+                waiting.add(fetched or {})
+            if not waiting.count:
+                continue
+            if self._is_agent_busy():
+                await self._until_agent_is_free()
+            elif not await self._deliver(waiting.take(), generation):
+                waiting.clear()
+
+    def _is_agent_busy(self) -> bool:
+        # Faust keeps weak references only: a message that it dropped in a rebalance is not among them any more.
+        return any(not message.acked for message in self._unacked_messages)
+
+    async def _until_agent_is_free(self) -> None:
+        """Wait until it has finished, but no longer than it takes until more may have come."""
+        self._agent_is_free.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._agent_is_free.wait(), _LOOK_SECONDS)
 
     async def _deliver(self, group: Sequence[tuple[TP, Sequence[Any]]], generation: int) -> bool:
         """Hand one group to the agent; False when its partitions may have been taken away meanwhile."""
@@ -168,14 +233,14 @@ class ChunkConsumer(driver.Consumer):
             generation_id=self.app.consumer_generation_id,
         )
 
-    def ack(self, message: Message) -> bool:
-        """Faust acknowledges the event by its first chunk; the other partitions of the fetch are done as well."""
-        is_first = not message.acked
-        acked: bool = super().ack(message)
-        if is_first:
-            for chunk in cast(Fetch, message.value)[1:]:
-                self._acked[TP(chunk.topic, chunk.partition)].append(chunk.next_offset - 1)
-        return acked
+    def finished(self, fetch: Fetch) -> None:
+        """The agent is done with an event; Faust acknowledges it by its first chunk, this does it for the others.
+
+        The agent says so itself: Faust's compiled stream acknowledges without asking its consumer.
+        """
+        for chunk in fetch[1:]:
+            self._acked[TP(chunk.topic, chunk.partition)].append(chunk.next_offset - 1)
+        self._agent_is_free.set()
 
     def _new_offset(self, tp: TP) -> int | None:
         # One agent works through the fetches in order, so the highest acknowledged offset has no gap before it.

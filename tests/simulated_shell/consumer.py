@@ -54,6 +54,9 @@ class SimulatedConsumer(ChunkConsumer):
         self._fetch_at: dict[TP, int] = {}
         self._read_offset: dict[TP, int | None] = defaultdict(lambda: None)
         self._queue: asyncio.Queue[Any] = asyncio.Queue(_CHUNKS_WAITING_MAX)
+        self._acked: dict[TP, list[int]] = defaultdict(list)
+        self._unacked_messages: Any = set()
+        self._agent_is_free = asyncio.Event()
 
     async def run(self) -> None:
         """Read until cancelled. Raises Evicted, and whatever the platform's code lets out."""
@@ -91,7 +94,7 @@ class SimulatedConsumer(ChunkConsumer):
         self.flow_active = False
         self._flows.clear()
         while not self._queue.empty():
-            self._queue.get_nowait()
+            self._unacked_messages.discard(self._queue.get_nowait())
 
     # -- the tasks -------------------------------------------------------------------------------------------------
 
@@ -103,6 +106,8 @@ class SimulatedConsumer(ChunkConsumer):
             message = await self._queue.get()
             if self.flow_active and message.generation_id == self.app.consumer_generation_id:
                 await self._shell.handle(message.value)
+            self._unacked_messages.discard(message)
+            self.finished(message.value)
 
     async def _recover(self) -> None:
         while True:
@@ -157,6 +162,7 @@ class SimulatedConsumer(ChunkConsumer):
         return found, None
 
     async def callback(self, message: Any) -> None:
+        self._unacked_messages.add(message)
         await self._queue.put(message)
 
     def assignment(self) -> set[TP]:

@@ -85,6 +85,7 @@ class Consumer(ChunkConsumer):
         self._acked_index: dict[TP, set[int]] = defaultdict(set)
         self._committed_offset: dict[TP, int | None] = defaultdict(lambda: None)
         self._unacked_messages: set[Message] = set()
+        self._agent_is_free = asyncio.Event()
         self.delivered: list[Chunk] = []
         self.messages: list[Message] = []
 
@@ -165,6 +166,7 @@ def test_what_one_fetch_brought_of_several_partitions_is_one_event_and_is_acknow
     assert [chunk.place for chunk in consumer.delivered] == [other, PLACE, other]
     assert trimmed.offset == 9
     assert consumer.ack(both)
-    assert not consumer.ack(both)
+    assert isinstance(both.value, tuple)
+    consumer.finished(both.value)
     assert (consumer._new_offset(PLACE), consumer._new_offset(other)) == (7, 13)
     assert consumer._new_offset(other) is None

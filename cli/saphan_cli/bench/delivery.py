@@ -28,12 +28,12 @@ from saphan_projections.database import Database
 from saphan_projections.migrate import migrate
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, partition_count
-from saphan_streams.app import chunk_topic, create_app
+from saphan_streams.app import add_agent, create_app
 from saphan_streams.collecting import collecting_seldom
 from saphan_streams.link import LinkCounts, LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
 from saphan_streams.shell import Shell
-from saphan_streams.transport import Chunk
+from saphan_streams.transport import Chunk, Fetch
 
 #: Where the result is left, in the data directory.
 RESULT_FILE = "result.json"
@@ -108,14 +108,13 @@ def fetches_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
         chunk_bytes_max=settings.chunk_bytes_max,
     )
 
-    async def work(stream: Any) -> None:
-        async for fetch in stream:
-            tally.begin()
-            await shell.handle(fetch)
-            if tally.is_complete():
-                await _leave(shell)
+    async def handle(fetch: Fetch) -> None:
+        tally.begin()
+        await shell.handle(fetch)
+        if tally.is_complete():
+            await _leave(shell)
 
-    app.agent(chunk_topic(app, *_NAMES), name="fetches", concurrency=1)(work)
+    add_agent(app, "fetches", _NAMES, handle)
     return app
 
 
