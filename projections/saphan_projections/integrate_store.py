@@ -104,28 +104,27 @@ def write_effects(transaction: Transaction, partition: int, effects: IntegrateEf
 
 
 def _write_workers(transaction: Transaction, partition: int, workers: Mapping[int, WorkerChange]) -> None:
-    renamed = [_worker_row(partition, workers[key]) for key in sorted(workers) if workers[key].renamed]
-    others = [_worker_row(partition, workers[key]) for key in sorted(workers) if not workers[key].renamed]
+    renamed, others = [], []
+    for number in sorted(workers):
+        change = workers[number]
+        state, seen = change.state, change.view
+        row = (
+            number,
+            partition,
+            change.worker_id,
+            change.sequence,
+            len(state.members),
+            seen.nationality,
+            seen.sex,
+            seen.birth_year,
+            seen.employed,
+            seen.enrolled,
+            change.eligible,
+            state.pack(),
+        )
+        (renamed if change.renamed else others).append(row)
     transaction.upsert(WorkerRow, renamed)
-    transaction.upsert(WorkerRow, others, unchanged=("worker_id",))
-
-
-def _worker_row(partition: int, change: WorkerChange) -> tuple[Any, ...]:
-    state, seen = change.state, change.view
-    return (
-        state.worker_no,
-        partition,
-        change.worker_id,
-        change.sequence,
-        len(state.members),
-        seen.nationality,
-        seen.sex,
-        seen.birth_year,
-        seen.employed,
-        seen.enrolled,
-        change.eligible,
-        state.pack(),
-    )
+    transaction.update(WorkerRow, others, unchanged=("partition", "worker_id"))
 
 
 def _split(rows: dict[tuple[int, int], Member | None]) -> tuple[list[tuple[int, int]], list[tuple[int, int, Member]]]:
