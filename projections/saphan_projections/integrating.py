@@ -43,6 +43,9 @@ FIELDS_USED: Mapping[str, Collection[str]] = {
 _KEPT_OF: Mapping[str, Callable[[Mapping[str, Any]], Attributes]] = {
     feed: itemgetter(*names) for feed, names in KEPT.items()
 }
+#: One packer for all: a new one for each value costs as much as a small value itself.
+_pack: Callable[[Any], bytes] = msgpack.Packer().pack
+
 #: Marks what was decided but not told, so that it differs from every decision.
 _UNTOLD = "untold"
 
@@ -446,8 +449,7 @@ class Integrator:
 
 def packed_evidence(decision: Decision) -> bytes:
     """The references behind a decision as bytes: (role, feed, record id, version, partition, offset) each."""
-    packed: bytes = msgpack.packb([(role, *reference) for role, reference in decision.evidence])
-    return packed
+    return _pack([(role, *reference) for role, reference in decision.evidence])
 
 
 def hash_of(worker_id: str, evidence: bytes) -> int:

@@ -151,7 +151,7 @@ class WorkerState:
         if not isinstance(form, int):
             return cls._of_first_form(worker_no, form, *parts)
         rows, gone, alerts = parts
-        members = {row[0]: Member(row[1], _FEEDS[row[2]], *row[3:9], row[9:]) for row in rows}
+        members = {row[0]: Member._make((row[1], _FEEDS[row[2]], *row[3:9], row[9:])) for row in rows}
         return cls(worker_no, members, gone, {row[0]: _known_alert(row, members) for row in alerts})
 
     @classmethod
