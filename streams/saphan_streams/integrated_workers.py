@@ -82,11 +82,11 @@ def _view(seen: View, eligible: bool) -> tuple[bytes, ...]:  # noqa: FBT001 - a 
     return (
         _code(nationality),
         _code(sex),
-        optional_number(birth_year),
+        _year_or_day(birth_year),
         array_of_texts(employers),
         _FLAGS[employed, eligible, enrolled],
-        optional_number(permit_valid_until),
-        optional_number(health_cover_until),
+        _year_or_day(permit_valid_until),
+        _year_or_day(health_cover_until),
     )
 
 
@@ -101,6 +101,7 @@ def _reference(member: Member) -> bytes:
 _ROLE_BYTES = text(_ROLE)
 _BOOLEANS = (False, True)
 _FLAGS = {(one, two, three): bytes((one, two, three)) for one in _BOOLEANS for two in _BOOLEANS for three in _BOOLEANS}
-#: There are only some nationalities and feeds.
+#: There are only some nationalities, feeds, years and days.
 _code = lru_cache(optional_text)
 _code_text = lru_cache(text)
+_year_or_day = lru_cache(maxsize=65_536)(optional_number)
