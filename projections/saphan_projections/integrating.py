@@ -15,18 +15,8 @@ import msgpack
 from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id, decide, fingerprint, next_check_day
 from saphan_projections.law import Law, eligibility
 from saphan_projections.link_records import LinkMessage
-from saphan_projections.worker import (
-    KEPT,
-    Attributes,
-    KnownAlert,
-    Member,
-    View,
-    WorkerState,
-    employments,
-    insurances,
-    view,
-    worker_id,
-)
+from saphan_projections.worker import KEPT, Attributes, KnownAlert, Member, WorkerState
+from saphan_projections.worker_view import View, employments, insurances, view, worker_id
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS, EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_day
 

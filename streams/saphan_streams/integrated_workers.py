@@ -7,7 +7,8 @@ from functools import lru_cache
 from typing import Any
 
 from saphan_projections.integrating import WorkerChange
-from saphan_projections.worker import Member, View, WorkerState
+from saphan_projections.worker import Member, WorkerState
+from saphan_projections.worker_view import View
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import WORKER_INTEGRATED
 from saphan_streams.avro_bytes import END_OF_ARRAY, array_of_texts, number, optional_number, optional_text, text

@@ -25,6 +25,10 @@ def _linking(fault: str, fragment: str, replacement: str, *killers: str) -> Muta
     return Mutant(fault, "saphan_projections.linking", fragment, replacement, killers)
 
 
+def _view(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_projections.worker_view", fragment, replacement, killers)
+
+
 def _worker(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
     return Mutant(fault, "saphan_projections.worker", fragment, replacement, killers)
 
@@ -216,22 +220,22 @@ _OF_WORKERS = (
         'self.encoded[record_no] = b""', 'self.encoded.setdefault(record_no, b"")',
         "streams/test_integrated_workers.py::test_a_changing_worker_is_always_encoded_as_the_codec_does",
     ),
-    _worker(
+    _view(
         "immigration is believed before civil registration",
         "_PRECEDENCE = (NON_THAI_IDS, STAYS,", "_PRECEDENCE = (STAYS, NON_THAI_IDS,",
         _VIEW + "test_registries_are_believed_in_their_order",
     ),
-    _worker(
+    _view(
         "of two records of a registry the one that came first is believed",
         "if known is None or _NEWNESS(member) > _NEWNESS(known):", "if known is None:",
         _VIEW + "test_of_a_registry_the_newest_record_is_believed_in_any_order",
     ),
-    _worker(
+    _view(
         "a voluntary insurance counts as enrolled",
         'kept[3] == "33" and kept[7] is None', "kept[7] is None",
         _VIEW + "test_only_an_open_insurance_of_employees_is_an_enrolment",
     ),
-    _worker(
+    _view(
         "an insurance that ended counts as enrolled",
         'kept[3] == "33" and kept[7] is None', 'kept[3] == "33"',
         _VIEW + "test_only_an_open_insurance_of_employees_is_an_enrolment",

@@ -6,7 +6,8 @@ import msgpack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saphan_projections.worker import KEPT, KnownAlert, Member, WorkerState, view, worker_id
+from saphan_projections.worker import KEPT, KnownAlert, Member, WorkerState
+from saphan_projections.worker_view import view, worker_id
 from saphan_schemas.topics import EMPLOYMENTS, INSURED_PERSONS, WORK_PERMITS
 
 #: (record number, sequence): every sequence says one thing of one record, as link's numbers do.
