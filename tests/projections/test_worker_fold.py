@@ -27,14 +27,11 @@ KEPT_OF_ONE = {
     EMPLOYMENTS: ("1", 2, None, None, None, None),
     INSURED_PERSONS: ("MMR", None, 3, "33", None, None, 4, None),
 }
-ids = st.text(max_size=3)
+FEEDS = sorted(KEPT)
+ids = st.sampled_from(["R1", "R2", "R3", "1", ""])
 members = st.builds(
-    lambda number, feed, record_id, day: Member(
-        number, feed, record_id, 1, day, number, 3, 4, KEPT_OF_ONE.get(feed, ("MMR", "F", None, day))
-    ),
+    lambda content, day: Member(0, "", "", 1, day, content, 3, 4, (day,)),
     st.integers(-(2**63), 2**63 - 1),
-    st.sampled_from(sorted(KEPT)),
-    ids,
     st.integers(0, 5),
 )
 known_alerts = st.builds(
@@ -47,18 +44,20 @@ known_alerts = st.builds(
     ids,
 )
 #: What is put, what goes away and what is noted of an alert, by record number.
-changes = st.lists(st.tuples(st.integers(1, 6), members | st.none() | known_alerts), max_size=25)
+changes = st.lists(st.tuples(st.integers(1, 9), members | st.none() | known_alerts), max_size=25)
 
 
 def changed(state: WorkerState, history: list[tuple[int, Member | KnownAlert | None]], start: int = 0) -> WorkerState:
-    """Employments have even numbers, for a record never changes its feed."""
     for sequence, (number, what) in enumerate(history, start):
         if isinstance(what, KnownAlert):
             state.know_alert(number, what)
         elif what is None:
             state.remove(number, sequence)
-        elif (what.feed == EMPLOYMENTS) == (number % 2 == 0):
-            state.put(number, what._replace(sequence=sequence))
+        else:
+            # A record never changes its feed or its id.
+            feed = FEEDS[number % len(FEEDS)]
+            kept = KEPT_OF_ONE.get(feed, ("MMR", "F", None, *what.kept))
+            state.put(number, what._replace(sequence=sequence, feed=feed, record_id=f"R{number}", kept=kept))
     return state
 
 
