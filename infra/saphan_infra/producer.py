@@ -57,9 +57,8 @@ def murmur2(key: bytes) -> int:
     h = 0x9747B28C ^ length
     whole = length & ~3
     for (k,) in struct.iter_unpack("<I", key[:whole]):
-        k = k * _MIX & _MASK  # noqa: PLW2901 - the mixing is one expression in three steps
-        k = (k ^ k >> 24) * _MIX & _MASK  # noqa: PLW2901
-        h = h * _MIX & _MASK ^ k
+        k = k * _MIX & _MASK  # noqa: PLW2901 - the mixing is one expression in two steps
+        h = (h * _MIX ^ (k ^ k >> 24) * _MIX) & _MASK
     if length & 3:
         h = (h ^ int.from_bytes(key[whole:], "little")) * _MIX & _MASK
     h = (h ^ h >> 13) * _MIX & _MASK

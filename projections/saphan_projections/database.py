@@ -134,6 +134,17 @@ class Transaction:
         else:
             self._merge(table, rows, _on_conflict(table, newer_by, unchanged))
 
+    def update(self, model: type[SQLModel], rows: Sequence[Row], *, unchanged: Collection[str] = ()) -> None:
+        """Replace whole rows that are known to be there, but for the columns in ``unchanged``.
+
+        ``rows`` must not hold one key twice.
+        """
+        if self._sqlite:
+            # SQLite need not look for a conflict first.
+            self.execute_many(_update(table_of(model), unchanged), rows)
+        else:
+            self.upsert(model, rows, unchanged=unchanged)
+
     def insert(self, model: type[SQLModel], rows: Sequence[Row], columns: Sequence[str]) -> None:
         """Append rows of these columns."""
         if rows:
@@ -188,6 +199,14 @@ class Transaction:
 def _insert(table: Table) -> str:
     names = ", ".join(f'"{column.name}"' for column in table.columns)
     return f"INSERT INTO {table.name} ({names})"
+
+
+def _update(table: Table, unchanged: Collection[str]) -> str:
+    places = {column.name: place for place, column in enumerate(table.columns, 1)}
+    keys = [column.name for column in table.primary_key]
+    sets = ", ".join(f'"{name}" = ?{place}' for name, place in places.items() if name not in {*keys, *unchanged})
+    condition = " AND ".join(f'"{name}" = ?{places[name]}' for name in keys)
+    return f"UPDATE {table.name} SET {sets} WHERE {condition}"  # noqa: S608
 
 
 def _on_conflict(table: Table, newer_by: str | None, unchanged: Collection[str]) -> str:

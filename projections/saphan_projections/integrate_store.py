@@ -1,10 +1,11 @@
 """How integrate's knowledge is read and written: workers, their employments, enrolments, contributions and alerts."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from operator import itemgetter
 from typing import Any
 
 from saphan_projections.alerts import KIND, Pair, RecordReference
-from saphan_projections.database import Transaction
+from saphan_projections.database import Row, Transaction
 from saphan_projections.integrating import (
     CONTRIBUTION_FIELDS,
     AlertChange,
@@ -25,6 +26,9 @@ from saphan_projections.tables import (
 )
 from saphan_projections.worker import Member
 from saphan_schemas.topics import EMPLOYER_PAIRS
+
+_CONTRIBUTION: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*CONTRIBUTION_FIELDS)
+_UNSAID = (None,) * len(CONTRIBUTION_FIELDS)
 
 
 class IntegrateRowsOf:
@@ -104,28 +108,28 @@ def write_effects(transaction: Transaction, partition: int, effects: IntegrateEf
 
 
 def _write_workers(transaction: Transaction, partition: int, workers: Mapping[int, WorkerChange]) -> None:
-    renamed = [_worker_row(partition, workers[key]) for key in sorted(workers) if workers[key].renamed]
-    others = [_worker_row(partition, workers[key]) for key in sorted(workers) if not workers[key].renamed]
+    renamed: list[Row] = []
+    others: list[Row] = []
+    for number in sorted(workers):
+        change = workers[number]
+        state, seen = change.state, change.view
+        row = (
+            number,
+            partition,
+            change.worker_id,
+            change.sequence,
+            len(state.members),
+            seen.nationality,
+            seen.sex,
+            seen.birth_year,
+            seen.employed,
+            seen.enrolled,
+            change.eligible,
+            state.pack(),
+        )
+        (renamed if change.renamed else others).append(row)
     transaction.upsert(WorkerRow, renamed)
-    transaction.upsert(WorkerRow, others, unchanged=("worker_id",))
-
-
-def _worker_row(partition: int, change: WorkerChange) -> tuple[Any, ...]:
-    state, seen = change.state, change.view
-    return (
-        state.worker_no,
-        partition,
-        change.worker_id,
-        change.sequence,
-        len(state.members),
-        seen.nationality,
-        seen.sex,
-        seen.birth_year,
-        seen.employed,
-        seen.enrolled,
-        change.eligible,
-        state.pack(),
-    )
+    transaction.update(WorkerRow, others, unchanged=("partition", "worker_id"))
 
 
 def _split(rows: dict[tuple[int, int], Member | None]) -> tuple[list[tuple[int, int]], list[tuple[int, int, Member]]]:
@@ -173,7 +177,7 @@ def _write_enrolments(transaction: Transaction, partition: int, rows: dict[tuple
 
 
 def _contribution_row(event: WorkerRecord) -> tuple[Any, ...]:
-    message, record = event.message, event.record or {}
+    message, record = event
     return (
         message.worker_no,
         message.record_no,
@@ -182,7 +186,7 @@ def _contribution_row(event: WorkerRecord) -> tuple[Any, ...]:
         message.record_id,
         message.version,
         message.content_hash,
-        *[record.get(name) for name in CONTRIBUTION_FIELDS],
+        *(_UNSAID if record is None else _CONTRIBUTION(record)),
     )
 
 

@@ -4,9 +4,10 @@ One partition's chunk at a time. Every read sees the last committed chunk of the
 a function of what this partition was sent, in order.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import msgpack
@@ -14,18 +15,8 @@ import msgpack
 from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id, decide, fingerprint, next_check_day
 from saphan_projections.law import Law, eligibility
 from saphan_projections.link_records import LinkMessage
-from saphan_projections.worker import (
-    KEPT,
-    Attributes,
-    KnownAlert,
-    Member,
-    View,
-    WorkerState,
-    employments,
-    insurances,
-    view,
-    worker_id,
-)
+from saphan_projections.worker import KEPT, Attributes, KnownAlert, Member, WorkerState
+from saphan_projections.worker_view import View, employments, insurances, view, worker_id
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS, EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_day
 
@@ -37,6 +28,13 @@ FIELDS_USED: Mapping[str, Collection[str]] = {
     CONTRIBUTIONS: CONTRIBUTION_FIELDS,
     EMPLOYER_PAIRS: ("sso_account", "sso_branch", "employer_id"),
 }
+
+#: Takes what is kept out of a record, by feed; each keeps several fields.
+_KEPT_OF: Mapping[str, Callable[[Mapping[str, Any]], Attributes]] = {
+    feed: itemgetter(*names) for feed, names in KEPT.items()
+}
+#: One packer for all: a new one for each value costs as much as a small value itself.
+_pack: Callable[[Any], bytes] = msgpack.Packer().pack
 
 #: Marks what was decided but not told, so that it differs from every decision.
 _UNTOLD = "untold"
@@ -173,14 +171,17 @@ class Integrator:
         self._newest_look, self._accounts_changed = (0, 0), set()
         if len(self._states) > self._cached_workers_max:
             self._states = {}
-        self._load({event.message.worker_no for event in chunk if event.message.feed != CONTRIBUTIONS})
+        self._load({message.worker_no for message, _ in chunk if message.feed != CONTRIBUTIONS})
         for event in chunk:
             self._one(event)
         # What this chunk adds is not in the rows yet, but its workers are looked at in any case.
         looked_at = self._workers_to_look_at()
         self._alerts_to_decide |= looked_at
-        for worker_no in looked_at | self._causes.keys():
-            self._settle(worker_no, *max(self._causes.get(worker_no, self._newest_look), self._newest_look))
+        newest_look = self._newest_look
+        for worker_no in looked_at - self._causes.keys():
+            self._settle(worker_no, *newest_look)
+        for worker_no, cause in self._causes.items():
+            self._settle(worker_no, *max(cause, newest_look))
         return self._effects
 
     @property
@@ -201,32 +202,42 @@ class Integrator:
     # -- one event -------------------------------------------------------------------------------------------------
 
     def _one(self, event: WorkerRecord) -> None:
-        message = event.message
-        if message.kind == "heartbeat":
-            self._heartbeat(message, event.record)
-        elif message.kind == "pair":
-            self._pair(message, event.record)
+        message, record = event
+        kind = message.kind
+        if kind == "heartbeat":
+            self._heartbeat(message, record)
+        elif kind == "pair":
+            self._pair(message, record)
         elif message.feed == CONTRIBUTIONS:
             self._contribution(event)
-        elif message.kind == "moved" or message.deleted:
+        elif kind == "moved" or message.deleted:
             self._away(message)
         else:
-            self._put(message, event.record or {})
+            self._put(message, record or {})
 
     def _put(self, message: LinkMessage, record: Mapping[str, Any]) -> None:
-        feed = message.feed
-        member = Member(
-            message.sequence,
+        (
+            _,
+            worker_no,
+            sequence,
+            record_no,
             feed,
-            message.record_id,
-            message.version,
-            message.changed_at,
-            message.content_hash,
-            message.source_partition,
-            message.source_offset,
-            _kept(feed, record),
-        )
-        if self._states[message.worker_no].put(message.record_no, member):
+            record_id,
+            version,
+            changed_at,
+            _,
+            content_hash,
+            partition,
+            offset,
+            _,
+            _,
+        ) = message
+        kept = _KEPT_OF[feed](record)
+        if "" in kept:
+            # Agencies are only warned of empty texts: they say nothing, and must not hide what another record says.
+            kept = tuple([None if value == "" else value for value in kept])
+        member = Member(sequence, feed, record_id, version, changed_at, content_hash, partition, offset, kept)
+        if self._states[worker_no].put(record_no, member):
             self._touch(message, member)
 
     def _away(self, message: LinkMessage) -> None:
@@ -237,8 +248,8 @@ class Integrator:
             return
         if message.kind == "moved" and message.record_no in state.alerts:
             # The employment goes on under another worker, who tells its alert from now on.
-            known = state.alerts.pop(message.record_no)
-            self._effects.alerts_moved.add((known.alert_id, message.worker_no))
+            known = state.forget_alert(message.record_no)
+            self._effects.alerts_moved.add((alert_id(known.employment_record_id), message.worker_no))
         self._touch(message, None)
 
     def _decide_before_it_goes(self, state: WorkerState, message: LinkMessage) -> None:
@@ -253,7 +264,7 @@ class Integrator:
         # Only that it is over is to be told; if it comes back within the chunk, it is news.
         self._effects.alerts[-1] = self._effects.alerts[-1]._replace(told=False)
         known = state.alerts[record_no]
-        state.alerts[record_no] = known._replace(told=(*known.told, _UNTOLD))
+        state.know_alert(record_no, known._replace(told=(*known.told, _UNTOLD)))
 
     def _touch(self, message: LinkMessage, member: Member | None) -> None:
         key = message.worker_no, message.record_no
@@ -321,7 +332,9 @@ class Integrator:
 
     def _settle(self, worker_no: int, sequence: int, caused_at: int) -> None:
         state = self._states[worker_no]
-        opaque = worker_id(state, self._key) if state.members else ""
+        opaque = state.opaque
+        if opaque is None:
+            opaque = state.opaque = worker_id(state, self._key) if state.members else ""
         renamed, state.written_id = opaque != state.written_id, opaque
         # No other record has a say in an alert; a new opaque id goes into its row and its evidence.
         if renamed or worker_no in self._alerts_to_decide:
@@ -369,10 +382,10 @@ class Integrator:
         if known is not None and known.told == told and known.evidence_hash == evidence_hash:
             return
         news = known is None or known.told != told
-        identity = known.alert_id if known is not None else alert_id(record_id)
+        identity = alert_id(record_id)
         version = sequence if known is None or news else known.version
-        state.alerts[record_no] = KnownAlert(
-            identity, version, told, evidence_hash, record_id, employer_id, decision.rule_version
+        state.know_alert(
+            record_no, KnownAlert(version, told, evidence_hash, record_id, employer_id, decision.rule_version)
         )
         self._effects.alerts.append(
             AlertChange(
@@ -393,11 +406,11 @@ class Integrator:
         )
 
     def _withdraw_deleted(self, state: WorkerState, opaque: str, record_no: int, sequence: int, caused_at: int) -> None:
-        known = state.alerts.pop(record_no)
+        known = state.forget_alert(record_no)
         _, due_day, since_day, *_ = known.told
         self._effects.alerts_deleted.append(
             DeletedAlert(
-                known.alert_id,
+                alert_id(known.employment_record_id),
                 opaque,
                 known.employment_record_id,
                 known.employer_id,
@@ -426,16 +439,9 @@ class Integrator:
 
 def packed_evidence(decision: Decision) -> bytes:
     """The references behind a decision as bytes: (role, feed, record id, version, partition, offset) each."""
-    packed: bytes = msgpack.packb([(role, *reference) for role, reference in decision.evidence])
-    return packed
+    return _pack([(role, *reference) for role, reference in decision.evidence])
 
 
 def hash_of(worker_id: str, evidence: bytes) -> int:
     """64 signed bits that change with the evidence or the worker's opaque id, the same in every process."""
     return int.from_bytes(blake2b(worker_id.encode() + evidence, digest_size=8).digest(), "big", signed=True)
-
-
-def _kept(feed: str, record: Mapping[str, Any]) -> Attributes:
-    kept = tuple([record[name] for name in KEPT[feed]])
-    # Agencies are only warned of empty texts: they say nothing, and must not hide what another record says.
-    return tuple([None if value == "" else value for value in kept]) if "" in kept else kept

@@ -10,7 +10,8 @@ from saphan_projections.alerts import KIND, Decision, Evidence, Hold, Pair, Reas
 from saphan_projections.database import Transaction
 from saphan_projections.integrate_store import read_pairs, read_watermarks
 from saphan_projections.law import Law
-from saphan_projections.worker import WorkerState, employments, insurances
+from saphan_projections.worker import WorkerState
+from saphan_projections.worker_view import employments, insurances
 from saphan_schemas.topics import INSURED_PERSONS
 
 _WORKERS_PER_READ = 2_000

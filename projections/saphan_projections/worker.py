@@ -1,14 +1,13 @@
 """What is known of one worker: a fold over the newest state of each record, whatever the order of arrival."""
 
-from collections.abc import Callable, Mapping, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Mapping
+from itertools import starmap
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import msgpack
 
-from saphan_projections.alerts import Employment, Insurance, RecordReference
 from saphan_schemas.topics import EMPLOYMENTS, HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
-from saphan_schemas.values import days_to_date
 
 Attributes = tuple[Any, ...]
 
@@ -26,11 +25,11 @@ KEPT: dict[str, tuple[str, ...]] = {
 
 #: One packer for all: a new one for each value costs as much as a small value itself.
 _pack: Callable[[Any], bytes] = msgpack.Packer().pack
-_STATE_HEAD = b"\x93"  # an array of three in msgpack: members, gone, alerts
-_NOTHING = b"\x80"  # an empty map
-
-#: Which registry is believed first for nationality, sex and birth date.
-_PRECEDENCE = (NON_THAI_IDS, STAYS, WORK_PERMITS, INSURED_PERSONS, HEALTH_COVER)
+#: How a packed state names the feeds. Rows that were written hold these places, so that new feeds come last.
+_FEEDS = (WORK_PERMITS, EMPLOYMENTS, NON_THAI_IDS, STAYS, INSURED_PERSONS, HEALTH_COVER)
+_PLACES = {feed: place for place, feed in enumerate(_FEEDS)}
+_STATE_HEAD = b"\x94\x02"  # an array of four in msgpack: this form's number, members, gone, alerts
+_NOTHING_GONE_OR_TOLD = b"\x80\x90"  # an empty map, an empty array
 
 
 class Member(NamedTuple):
@@ -47,10 +46,23 @@ class Member(NamedTuple):
     kept: Attributes
 
 
+_FEED_AND_ID: Callable[[Member], tuple[str, str]] = itemgetter(*map(Member._fields.index, ("feed", "record_id")))
+
+
+class Person(NamedTuple):
+    """What all of a worker's members but the employments say together: a part of :class:`View`."""
+
+    nationality: str | None
+    sex: str | None
+    birth_year: int | None
+    enrolled: bool
+    permit_valid_until: int | None
+    health_cover_until: int | None
+
+
 class KnownAlert(NamedTuple):
     """What was last decided for one employment: enough to see whether anything is new."""
 
-    alert_id: str
     version: int
     told: tuple[Any, ...]
     evidence_hash: int
@@ -62,13 +74,30 @@ class KnownAlert(NamedTuple):
 class WorkerState:
     """One worker as integrate keeps it in memory and, packed, in the row ``worker.state``.
 
-    ``written_id`` is the opaque id that the row is known to hold, "" when it is not known. ``encoded`` keeps what
-    integrate made of single members for its messages, by record number; a member that changes drops it. ``eligible`` is
-    what the law says of the employments, None until it is asked, and again when one of them changes. ``_packed`` keeps
-    each member's part of :meth:`pack`, for most members of a worker are as they were at the last chunk.
+    What follows from the members is kept until one of those changes that it follows from, for most members of a worker
+    are as they were at the last chunk: ``opaque`` is the opaque id, ``eligible`` what the law says of the employments,
+    ``employers`` and ``person`` are the parts of :func:`view`; None until they are asked for. ``encoded`` holds what
+    integrate made of each member for its messages, in the members' order, empty where it is still to be made.
+
+    ``written_id`` is the opaque id that the row is known to hold, None when it is not known. :attr:`alerts` change by
+    :meth:`know_alert` and :meth:`forget_alert` alone.
     """
 
-    __slots__ = ("_first", "_packed", "alerts", "eligible", "encoded", "gone", "members", "worker_no", "written_id")
+    __slots__ = (
+        "_first",
+        "_packed",
+        "_tail",
+        "alerts",
+        "eligible",
+        "employers",
+        "encoded",
+        "gone",
+        "members",
+        "opaque",
+        "person",
+        "worker_no",
+        "written_id",
+    )
 
     def __init__(
         self,
@@ -81,65 +110,108 @@ class WorkerState:
         self.members = members if members is not None else {}
         self.gone = gone if gone is not None else {}
         self.alerts = alerts if alerts is not None else {}
-        self.written_id = ""
-        self.encoded: dict[int, bytes] = {}
+        self.written_id: str | None = None
+        self.opaque: str | None = None
         self.eligible: bool | None = None
+        self.employers: tuple[str, ...] | None = None
+        self.person: Person | None = None
+        self.encoded: dict[int, bytes] = dict.fromkeys(self.members, b"")
         self._first: tuple[str, str] | None = None
-        self._packed: dict[int, bytes] = {}
+        self._packed: dict[int, bytes] | None = None
+        self._tail: bytes | None = None
 
     def pack(self) -> bytes:
-        """The state as msgpack's bytes of (members, gone, alerts); :meth:`unpack` is its inverse."""
-        parts = [_STATE_HEAD, _map_head(len(self.members))]
-        packed = self._packed
-        for number, member in self.members.items():
-            part = packed.get(number)
-            if part is None:
-                part = packed[number] = _pack(number) + _pack(member)
-            parts.append(part)
-        parts += (_pack(self.gone) if self.gone else _NOTHING, _pack(self.alerts) if self.alerts else _NOTHING)
-        return b"".join(parts)
+        """The state as bytes for the row; :meth:`unpack` is its inverse."""
+        packed, tail = self._packed, self._tail
+        if packed is None:
+            packed = self._packed = dict(zip(self.members, starmap(_packed_member, self.members.items()), strict=True))
+        if tail is None:
+            tail = self._tail = self._packed_tail()
+        return b"".join((_STATE_HEAD, _array_head(len(packed)), *packed.values(), tail))
+
+    def _packed_tail(self) -> bytes:
+        if not self.gone and not self.alerts:
+            return _NOTHING_GONE_OR_TOLD
+        return _pack(self.gone) + _pack([self._alert_row(number, known) for number, known in self.alerts.items()])
+
+    def _alert_row(self, number: int, known: KnownAlert) -> Attributes:
+        version, told, evidence_hash, record_id, employer_id, rule_version = known
+        member = self.members.get(number)
+        if member is not None and (member.record_id, member.kept[0]) == (record_id, employer_id):
+            # As good as always: the employment itself says it.
+            return number, version, told, evidence_hash, rule_version
+        return number, version, told, evidence_hash, rule_version, record_id, employer_id
 
     @classmethod
     def unpack(cls, worker_no: int, packed: bytes) -> "WorkerState":
         """The state from the row's bytes."""
-        members, gone, alerts = msgpack.unpackb(packed, strict_map_key=False, use_list=False)
+        form, *parts = msgpack.unpackb(packed, strict_map_key=False, use_list=False)
+        if not isinstance(form, int):
+            return cls._of_first_form(worker_no, form, *parts)
+        rows, gone, alerts = parts
+        members = {row[0]: Member._make((row[1], _FEEDS[row[2]], *row[3:9], row[9:])) for row in rows}
+        return cls(worker_no, members, gone, {row[0]: _known_alert(row, members) for row in alerts})
+
+    @classmethod
+    def _of_first_form(
+        cls, worker_no: int, members: dict[int, Attributes], gone: dict[int, int], alerts: dict[int, Attributes]
+    ) -> "WorkerState":
+        """What Saphan wrote before the packed state had a number: the tuples as they were."""
         return cls(
             worker_no,
             {number: Member._make(row) for number, row in members.items()},
             gone,
-            {number: KnownAlert._make(row) for number, row in alerts.items()},
+            # The alert's id was the first of the row; it follows from the employment's.
+            {number: KnownAlert._make(row[1:]) for number, row in alerts.items()},
         )
 
     def put(self, record_no: int, member: Member) -> bool:
         """Take a record's newer state; False when it is a repeat or an older one."""
         if not self._is_news(record_no, member.sequence):
             return False
-        self.gone.pop(record_no, None)
+        if record_no in self.gone:
+            del self.gone[record_no]
+            self._tail = None
         self.members[record_no] = member
-        self.encoded.pop(record_no, None)
-        self._packed.pop(record_no, None)
-        if member.feed == EMPLOYMENTS:
-            self.eligible = None
-        if self._first is not None:
-            self._first = min(self._first, (member.feed, member.record_id))
+        self.encoded[record_no] = b""
+        if self._packed is not None:
+            self._packed[record_no] = _packed_member(record_no, member)
+        self._forget_what_follows_from(member.feed)
+        # A record keeps its feed and id for ever, so that the smallest can only become smaller.
+        if self._first is not None and (member.feed, member.record_id) < self._first:
+            self._first = member.feed, member.record_id
+            self.opaque = None
         return True
 
     def remove(self, record_no: int, sequence: int) -> bool:
         """Take a record away; a late repeat of it stays away. False when this is a repeat itself."""
         if not self._is_news(record_no, sequence):
             return False
-        self.members.pop(record_no, None)
         self.gone[record_no] = sequence
-        self.encoded.pop(record_no, None)
-        self._packed.pop(record_no, None)
-        self.eligible = None
-        self._first = None
+        self._tail = None
+        member = self.members.pop(record_no, None)
+        if member is not None:
+            del self.encoded[record_no]
+            if self._packed is not None:
+                del self._packed[record_no]
+            self._forget_what_follows_from(member.feed)
+            self._first = self.opaque = None
         return True
+
+    def know_alert(self, record_no: int, known: KnownAlert) -> None:
+        """Keep what was decided for an employment."""
+        self.alerts[record_no] = known
+        self._tail = None
+
+    def forget_alert(self, record_no: int) -> KnownAlert:
+        """Forget what was decided for an employment; what that was. Raises KeyError."""
+        self._tail = None
+        return self.alerts.pop(record_no)
 
     def first(self) -> tuple[str, str]:
         """The smallest (feed, record id) of the members. Raises ValueError when there is none."""
         if self._first is None:
-            self._first = min((member.feed, member.record_id) for member in self.members.values())
+            self._first = min(map(_FEED_AND_ID, self.members.values()))
         return self._first
 
     def _is_news(self, record_no: int, sequence: int) -> bool:
@@ -147,125 +219,32 @@ class WorkerState:
         known = member.sequence if member is not None else self.gone.get(record_no, -1)
         return sequence > known
 
-
-def _map_head(entries: int) -> bytes:
-    """How msgpack begins a map of so many entries."""
-    return bytes((0x80 | entries,)) if entries < 16 else msgpack.Packer(autoreset=True).pack_map_header(entries)
-
-
-class View(NamedTuple):
-    """What the members say together. Days count from 1970-01-01; None where no record says."""
-
-    nationality: str | None
-    sex: str | None
-    birth_year: int | None
-    employers: tuple[str, ...]
-    employed: bool
-    enrolled: bool
-    permit_valid_until: int | None
-    health_cover_until: int | None
-
-
-def worker_id(state: WorkerState, key: bytes) -> str:
-    """An opaque id, a function of the worker's records: a keyed hash of the first of them by feed and record id."""
-    feed, record_id = state.first()
-    return "W-" + blake2b(f"{feed}|{record_id}".encode(), digest_size=10, key=key).hexdigest()
-
-
-def view(state: WorkerState) -> View:
-    """Fold the members: registries by precedence for who the person is, all records for what holds now."""
-    best: dict[str, Member] = {}
-    employers: set[str] = set()
-    enrolled = False
-    until: dict[str, int | None] = {WORK_PERMITS: None, HEALTH_COVER: None}
-    for member in state.members.values():
-        feed, kept = member.feed, member.kept
+    def _forget_what_follows_from(self, feed: str) -> None:
         if feed == EMPLOYMENTS:
-            if kept[2] is None and kept[0] is not None:
-                employers.add(kept[0])
-            continue
-        if feed in until:
-            until[feed] = _later(until[feed], kept[3])
-        elif feed == INSURED_PERSONS and kept[3] == "33" and kept[7] is None:
-            enrolled = True
-        _keep_newest(best, member)
-    person = _person(best)
-    birth_day = _said(person, 2)
-    return View(
-        _said(person, 0),
-        _said(person, 1),
-        None if birth_day is None else days_to_date(birth_day).year,
-        tuple(sorted(employers)),
-        bool(employers),
-        enrolled,
-        until[WORK_PERMITS],
-        until[HEALTH_COVER],
+            self.employers = self.eligible = None
+            # An alert is packed with what its employment does not say.
+            self._tail = None
+        else:
+            self.person = None
+
+
+def _packed_member(number: int, member: Member) -> bytes:
+    sequence, feed, record_id, version, changed_at, content_hash, partition, offset, kept = member
+    return _pack(
+        (number, sequence, _PLACES[feed], record_id, version, changed_at, content_hash, partition, offset, *kept)
     )
 
 
-def person_sources(state: WorkerState) -> dict[str, Member]:
-    """Which record each attribute of the person in :func:`view` was taken from; an attribute that none says is absent.
-
-    Keys: nationality, sex, birth_date.
-    """
-    best: dict[str, Member] = {}
-    for member in state.members.values():
-        _keep_newest(best, member)
-    names = ("nationality", "sex", "birth_date")
-    return {name: member for name, member in zip(names, _person(best), strict=True) if member is not None}
+def _known_alert(row: Attributes, members: Mapping[int, Member]) -> KnownAlert:
+    number, version, told, evidence_hash, rule_version, *own = row
+    if own:
+        record_id, employer_id = own
+    else:
+        employment = members[number]
+        record_id, employer_id = employment.record_id, employment.kept[0]
+    return KnownAlert(version, told, evidence_hash, record_id, employer_id, rule_version)
 
 
-def _keep_newest(best: dict[str, Member], member: Member) -> None:
-    known = best.get(member.feed)
-    if known is None or _newness(member) > _newness(known):
-        best[member.feed] = member
-
-
-def _person(best: Mapping[str, Member]) -> list[Member | None]:
-    """The member to believe for each of nationality, sex and birth date, which every such record keeps first."""
-    found: list[Member | None] = [None, None, None]
-    for feed in _PRECEDENCE:
-        member = best.get(feed)
-        if member is not None:
-            for index in range(3):
-                if found[index] is None and member.kept[index] is not None:
-                    found[index] = member
-    return found
-
-
-def _said(person: Sequence[Member | None], index: int) -> Any:
-    member = person[index]
-    return None if member is None else member.kept[index]
-
-
-def _later(one: int | None, other: int | None) -> int | None:
-    if one is None or other is None:
-        return one if other is None else other
-    return max(one, other)
-
-
-def _newness(member: Member) -> tuple[int, int, str]:
-    return member.changed_at, member.version, member.record_id
-
-
-def reference(member: Member) -> RecordReference:
-    """Where the record stands in its feed."""
-    return RecordReference(member.feed, member.record_id, member.version, member.partition, member.offset)
-
-
-def employments(state: WorkerState) -> dict[int, Employment]:
-    """The worker's employments that name an employer and a first day, by record number; link lets no others pass."""
-    return {
-        number: Employment(reference(m), m.kept[0], m.kept[1], m.kept[2])
-        for number, m in state.members.items()
-        if m.feed == EMPLOYMENTS and m.kept[0] is not None and m.kept[1] is not None
-    }
-
-
-def insurances(state: WorkerState) -> list[Insurance]:
-    """The worker's insurances."""
-    return [
-        Insurance(reference(m), m.kept[3], m.kept[4], m.kept[5], m.kept[6], m.kept[7])
-        for m in state.members.values()
-        if m.feed == INSURED_PERSONS
-    ]
+def _array_head(entries: int) -> bytes:
+    """How msgpack begins an array of so many entries."""
+    return bytes((0x90 | entries,)) if entries < 16 else msgpack.Packer(autoreset=True).pack_array_header(entries)

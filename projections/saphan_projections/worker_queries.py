@@ -5,7 +5,8 @@ from typing import Any, NamedTuple
 
 from saphan_projections.database import Transaction
 from saphan_projections.link_records import record_key_hash
-from saphan_projections.worker import Member, View, WorkerState, person_sources, view
+from saphan_projections.worker import Member, WorkerState
+from saphan_projections.worker_view import View, person_sources, view
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import WORKER_FEEDS
 

@@ -216,7 +216,7 @@ def outgoing(
     encode: Callable[[str, Any], bytes] = codec.encode
     partitions = TOPICS[WORKER_INTEGRATED].partitions
     rows = [
-        OutgoingMessage(WORKER_INTEGRATED, number % partitions, str(number).encode(), workers.encode(change))
+        OutgoingMessage(WORKER_INTEGRATED, number % partitions, b"%d" % number, workers.encode(change))
         for number, change in effects.workers.items()
         if change.integrated
     ]

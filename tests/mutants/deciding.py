@@ -150,13 +150,13 @@ _OF_REASONS = (
 _OF_ALERTS = (
     _integrating(
         "an alert's id comes from the worker",
-        "else alert_id(record_id)", "else alert_id(opaque)",
+        "identity = alert_id(record_id)", "identity = alert_id(opaque)",
         _SETTLED + "test_recomputed_alerts_equal_the_stored_ones",
     ),
     _integrating(
         "the end of an alert whose employment was deleted is not told",
         "self._withdraw_deleted(state, opaque, record_no, state.gone.get(record_no, sequence), caused_at)",
-        "state.alerts.pop(record_no)", _SETTLED + "test_a_deleted_employment_has_no_settled_alert",
+        "state.forget_alert(record_no)", _SETTLED + "test_a_deleted_employment_has_no_settled_alert",
     ),
     _integrating(
         "a withdrawal bears the number of the moment when it was noticed",

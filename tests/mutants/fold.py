@@ -26,6 +26,10 @@ def _linking(fault: str, fragment: str, replacement: str, *killers: str) -> Muta
     return Mutant(fault, "saphan_projections.linking", fragment, replacement, killers)
 
 
+def _view(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_projections.worker_view", fragment, replacement, killers)
+
+
 def _worker(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
     return Mutant(fault, "saphan_projections.worker", fragment, replacement, killers)
 
@@ -193,36 +197,55 @@ _OF_WORKERS = (
     ),
     _worker(
         "that a record went away is not written",
-        "_pack(self.gone) if self.gone else _NOTHING", "_NOTHING",
+        "_pack(self.gone) + ", "_pack({}) + ",
         _FOLD + "test_a_state_that_was_packed_in_between_goes_on_as_if_it_had_not_been",
     ),
     _worker(
         "a worker keeps the id of a record that went away",
-        "self._first = None\n        return True", "return True",
+        "self._first = self.opaque = None", "pass",
         _VIEW + "test_the_id_of_a_worker_follows_from_the_records_that_are_there",
     ),
     _worker(
-        "what was encoded of a record's older state is sent on",
-        "self.members[record_no] = member\n        self.encoded.pop(record_no, None)",
-        "self.members[record_no] = member",
-        "streams/test_integrated_workers.py::test_a_changing_worker_is_always_encoded_as_the_codec_does",
+        "what was packed of a record's older state is written on",
+        "self._packed[record_no] = _packed_member(record_no, member)", "pass",
+        _FOLD + "test_a_state_is_packed_and_read_again_as_it_is_whatever_was_packed_before",
     ),
     _worker(
+        "an alert is packed as it was decided before",
+        "self.alerts[record_no] = known\n        self._tail = None", "self.alerts[record_no] = known",
+        _FOLD + "test_a_state_is_packed_and_read_again_as_it_is_whatever_was_packed_before",
+    ),
+    _worker(
+        "what an older state of a record said is believed",
+        "self.person = None\n\n\ndef", "pass\n\n\ndef",
+        _FOLD + "test_what_a_worker_is_after_each_change_is_what_all_its_members_say_anew",
+    ),
+    _worker(
+        "a worker of whom no record is there is taken for one who has a row",
+        "self.written_id: str | None = None", 'self.written_id: str | None = ""',
+        "projections/test_integrating.py::test_a_worker_who_only_lost_a_record_gets_a_row_once_and_then_keeps_it",
+    ),
+    _worker(
+        "what was encoded of a record's older state is sent on",
+        'self.encoded[record_no] = b""', 'self.encoded.setdefault(record_no, b"")',
+        "streams/test_integrated_workers.py::test_a_changing_worker_is_always_encoded_as_the_codec_does",
+    ),
+    _view(
         "immigration is believed before civil registration",
         "_PRECEDENCE = (NON_THAI_IDS, STAYS,", "_PRECEDENCE = (STAYS, NON_THAI_IDS,",
         _VIEW + "test_registries_are_believed_in_their_order",
     ),
-    _worker(
+    _view(
         "of two records of a registry the one that came first is believed",
-        "if known is None or _newness(member) > _newness(known):", "if known is None:",
+        "if known is None or _NEWNESS(member) > _NEWNESS(known):", "if known is None:",
         _VIEW + "test_of_a_registry_the_newest_record_is_believed_in_any_order",
     ),
-    _worker(
+    _view(
         "a voluntary insurance counts as enrolled",
         'kept[3] == "33" and kept[7] is None', "kept[7] is None",
         _VIEW + "test_only_an_open_insurance_of_employees_is_an_enrolment",
     ),
-    _worker(
+    _view(
         "an insurance that ended counts as enrolled",
         'kept[3] == "33" and kept[7] is None', 'kept[3] == "33"',
         _VIEW + "test_only_an_open_insurance_of_employees_is_an_enrolment",

@@ -1,6 +1,11 @@
 """Whether one employment's alert is decided as docs/alerts.md says, at each boundary."""
 
+import base64
+from hashlib import blake2b
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from saphan_projections.alerts import (
     Decision,
@@ -58,6 +63,12 @@ def test_the_alert_id_is_fixed_by_the_record_id() -> None:
     # printf 'doe.employments.v1|E1|enrolment_missing|1' | b2sum -l 80 | cut -d' ' -f1 | xxd -r -p | base32
     assert alert_id("E1") == "A-d5nvhddukybmkkta"
     assert alert_id("E1") != alert_id("E2")
+
+
+@given(st.text())
+def test_the_alert_id_is_base_32_of_the_hash(record_id: str) -> None:
+    digest = blake2b(f"doe.employments.v1|{record_id}|enrolment_missing|1".encode(), digest_size=10).digest()
+    assert alert_id(record_id) == "A-" + base64.b32encode(digest).decode().lower()
 
 
 def test_the_alert_id_takes_any_text_as_record_id() -> None:

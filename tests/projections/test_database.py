@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from saphan_projections.database import Database, DatabaseUnavailable, create_tables
+from saphan_projections.database import Database, DatabaseUnavailable, Transaction, create_tables
 from saphan_projections.offsets import (
     AlreadyCommitted,
     Claim,
@@ -62,6 +62,20 @@ def test_rows_are_inserted_and_replaced_whole(database: Database, size: int) -> 
         assert [(number, bytes(value)) for number, value in rows] == [
             (number, text + str(number).encode()) for number in range(size)
         ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_rows_that_are_there_are_updated_as_they_would_be_replaced(database: Database, size: int) -> None:
+    before = [contribution(number, 5) for number in range(size)]
+    after = [contribution(number, 6, present=False) for number in range(size)]
+    found = []
+    for call in (Transaction.update, Transaction.upsert):
+        with database.transaction() as transaction:
+            transaction.upsert(ContributionMonthRow, before)
+            call(transaction, ContributionMonthRow, after, unchanged=("present", "record_id"))
+            found.append(transaction.rows("SELECT * FROM contribution_month ORDER BY record_no"))
+    assert found[0] == found[1]
+    assert contributions(database) == dict.fromkeys(range(size), (6, True))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -1,7 +1,7 @@
 """That integrate's rows and alerts depend on what it was sent and on nothing else: not chunks, repeats, partitions."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,9 @@ from in_process import (
 from log_record import LogRecord
 
 from saphan_projections.canonical import StateHash, state_hash
+from saphan_projections.integrating import Integrator, WorkerRecord
 from saphan_projections.law import default_law
+from saphan_projections.link_records import LinkMessage
 from saphan_projections.settled import settled_alerts
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_RECORDS
 from saphan_streams.transport import Chunk
@@ -273,3 +275,23 @@ def test_a_deletion_that_is_read_late_does_not_outvote_the_employment_that_came_
     (alert_id,) = recomputed_alerts(platform)
     assert stored_alerts(platform) == recomputed_alerts(platform)
     assert last_told(platform) == {alert_id: "overdue"}
+
+
+class _NoRows:
+    """The store of a partition that has read nothing yet."""
+
+    def worker_states(self, _worker_nos: Collection[int]) -> list[tuple[int, bytes]]:
+        return []
+
+    def workers_of_accounts(self, _accounts: Collection[tuple[str, str]]) -> set[int]:
+        return set()
+
+    def workers_to_check(self, _until_day: int) -> set[int]:
+        return set()
+
+
+def test_a_worker_who_only_lost_a_record_gets_a_row_once_and_then_keeps_it() -> None:
+    integrator = Integrator(_NoRows(), (), {}, default_law(), b"a key for tests only")
+    for sequence, renamed in ((5, True), (6, False)):
+        lost = LinkMessage("moved", 1, sequence, 7, WORK_PERMITS, "P-1", 1, 0, False, 0, 0, 0, 0, b"")
+        assert integrator.apply([WorkerRecord(lost, None)]).workers[1].renamed == renamed

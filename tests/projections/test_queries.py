@@ -17,7 +17,8 @@ from in_process import (
 )
 
 from saphan_projections import queries, worker_queries
-from saphan_projections.worker import KEPT, Member, WorkerState, person_sources, view
+from saphan_projections.worker import KEPT, Member, WorkerState
+from saphan_projections.worker_view import person_sources, view
 from saphan_schemas.topics import EMPLOYER_PAIRS, HEARTBEATS, WORKER_FEEDS
 from saphan_schemas.values import date_to_days, days_to_date, parse_date, parse_time_ms
 

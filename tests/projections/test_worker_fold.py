@@ -6,8 +6,9 @@ import msgpack
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saphan_projections.worker import Member, WorkerState, view, worker_id
-from saphan_schemas.topics import WORK_PERMITS
+from saphan_projections.worker import KEPT, KnownAlert, Member, WorkerState
+from saphan_projections.worker_view import view, worker_id
+from saphan_schemas.topics import EMPLOYMENTS, INSURED_PERSONS, WORK_PERMITS
 
 #: (record number, sequence): every sequence says one thing of one record, as link's numbers do.
 Step = tuple[int, int, bool]
@@ -20,6 +21,84 @@ def steps() -> st.SearchStrategy[list[Step]]:
 
 def member(record_no: int, sequence: int) -> Member:
     return Member(sequence, WORK_PERMITS, f"R{record_no}", 1, 0, 0, 0, 0, (None, None, None, sequence))
+
+
+KEPT_OF_ONE = {
+    EMPLOYMENTS: ("1", 2, None, None, None, None),
+    INSURED_PERSONS: ("MMR", None, 3, "33", None, None, 4, None),
+}
+FEEDS = sorted(KEPT)
+ids = st.sampled_from(["R1", "R2", "R3", "1", ""])
+members = st.builds(
+    lambda content, day: Member(0, "", "", 1, day, content, 3, 4, (day,)),
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(0, 5),
+)
+known_alerts = st.builds(
+    KnownAlert,
+    st.integers(0, 2**40),
+    st.tuples(ids, st.integers(0, 9), st.integers(0, 9), st.none() | ids, ids),
+    st.integers(-(2**63), 2**63 - 1),
+    ids,
+    ids | st.just("1"),
+    ids,
+)
+#: What is put, what goes away and what is noted of an alert, by record number.
+changes = st.lists(st.tuples(st.integers(1, 9), members | st.none() | known_alerts), max_size=25)
+
+
+def changed(state: WorkerState, history: list[tuple[int, Member | KnownAlert | None]], start: int = 0) -> WorkerState:
+    for sequence, (number, what) in enumerate(history, start):
+        if isinstance(what, KnownAlert):
+            state.know_alert(number, what)
+        elif what is None:
+            state.remove(number, sequence)
+        else:
+            # A record never changes its feed or its id.
+            feed = FEEDS[number % len(FEEDS)]
+            kept = KEPT_OF_ONE.get(feed, ("MMR", "F", None, *what.kept))
+            state.put(number, what._replace(sequence=sequence, feed=feed, record_id=f"R{number}", kept=kept))
+    return state
+
+
+def everything(state: WorkerState) -> tuple[object, ...]:
+    return list(state.members.items()), state.gone, state.alerts
+
+
+@given(changes, changes)
+def test_a_state_is_packed_and_read_again_as_it_is_whatever_was_packed_before(
+    before: list[tuple[int, Member | KnownAlert | None]], after: list[tuple[int, Member | KnownAlert | None]]
+) -> None:
+    state = changed(WorkerState(1), before)
+    for number in list(state.alerts)[:1]:
+        state.pack()
+        state.forget_alert(number)
+    again = WorkerState.unpack(1, state.pack())
+    assert everything(again) == everything(state)
+    for one in (state, again):
+        changed(one, after, len(before))
+        assert everything(WorkerState.unpack(1, one.pack())) == everything(one)
+        assert list(one.encoded) == list(one.members)
+
+
+@given(changes)
+def test_a_state_of_the_first_form_is_read(history: list[tuple[int, Member | KnownAlert | None]]) -> None:
+    state = changed(WorkerState(1), history)
+    alerts = {number: ("A-id", *known) for number, known in state.alerts.items()}
+    assert everything(WorkerState.unpack(1, msgpack.packb((state.members, state.gone, alerts)))) == everything(state)
+
+
+@given(changes)
+def test_what_a_worker_is_after_each_change_is_what_all_its_members_say_anew(
+    history: list[tuple[int, Member | KnownAlert | None]],
+) -> None:
+    state = WorkerState(1)
+    for sequence, change in enumerate(history):
+        changed(state, [change], sequence)
+        anew = WorkerState(1, state.members)
+        assert view(state) == view(anew)
+        if state.members:
+            assert state.first() == anew.first()
 
 
 def folded(history: list[Step], state: WorkerState | None = None) -> WorkerState:
@@ -61,7 +140,7 @@ def test_the_bytes_that_are_kept_of_members_make_the_same_state_as_all_packed_an
     half = folded([*((10 + number, 0, True) for number in range(others)), *history[:cut]])
     half.pack()
     state = folded(history[cut:], half)
-    assert state.pack() == msgpack.packb((state.members, state.gone, state.alerts))
+    assert state.pack() == WorkerState(1, state.members, state.gone, state.alerts).pack()
 
 
 @given(steps())

@@ -2,7 +2,8 @@
 
 from itertools import permutations
 
-from saphan_projections.worker import Member, WorkerState, view, worker_id
+from saphan_projections.worker import Member, WorkerState
+from saphan_projections.worker_view import view, worker_id
 from saphan_schemas.topics import HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
 
 KEY = b"a key for tests only"

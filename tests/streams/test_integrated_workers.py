@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saphan_projections.integrating import WorkerChange
-from saphan_projections.worker import Member, View, WorkerState
+from saphan_projections.worker import Member, WorkerState
+from saphan_projections.worker_view import View
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEALTH_COVER, STAYS, WORKER_INTEGRATED
 from saphan_streams.integrated_workers import IntegratedEncoder

@@ -1,0 +1,145 @@
+"""What a worker's records say together: whom to believe, what holds now, and which id follows from them."""
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from hashlib import blake2b
+from operator import itemgetter
+from typing import NamedTuple
+
+from saphan_projections.alerts import Employment, Insurance, RecordReference
+from saphan_projections.worker import Member, Person, WorkerState
+from saphan_schemas.topics import EMPLOYMENTS, HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
+from saphan_schemas.values import days_to_date
+
+#: Feeds whose records say at the fourth place of what is kept until when they hold.
+_WITH_AN_END = frozenset((WORK_PERMITS, HEALTH_COVER))
+#: Which registry is believed first for nationality, sex and birth date.
+_PRECEDENCE = (NON_THAI_IDS, STAYS, WORK_PERMITS, INSURED_PERSONS, HEALTH_COVER)
+#: Of a registry's records about one worker the one is believed that was changed last.
+_NEWNESS: Callable[[Member], tuple[int, int, str]] = itemgetter(
+    *map(Member._fields.index, ("changed_at", "version", "record_id"))
+)
+
+
+class View(NamedTuple):
+    """What the members say together. Days count from 1970-01-01; None where no record says."""
+
+    nationality: str | None
+    sex: str | None
+    birth_year: int | None
+    employers: tuple[str, ...]
+    employed: bool
+    enrolled: bool
+    permit_valid_until: int | None
+    health_cover_until: int | None
+
+
+def worker_id(state: WorkerState, key: bytes) -> str:
+    """An opaque id, a function of the worker's records: a keyed hash of the first of them by feed and record id."""
+    feed, record_id = state.first()
+    return "W-" + blake2b(f"{feed}|{record_id}".encode(), digest_size=10, key=key).hexdigest()
+
+
+def view(state: WorkerState) -> View:
+    """Fold the members: registries by precedence for who the person is, all records for what holds now."""
+    person = state.person
+    if person is None:
+        person = state.person = _person_of(state)
+    employers = state.employers
+    if employers is None:
+        employers = state.employers = _employers_of(state)
+    nationality, sex, birth_year, enrolled, permit_valid_until, health_cover_until = person
+    return View(
+        nationality,
+        sex,
+        birth_year,
+        employers,
+        bool(employers),
+        enrolled,
+        permit_valid_until,
+        health_cover_until,
+    )
+
+
+def _employers_of(state: WorkerState) -> tuple[str, ...]:
+    jobs = [member.kept for member in state.members.values() if member.feed == EMPLOYMENTS]
+    return tuple(sorted({kept[0] for kept in jobs if kept[2] is None and kept[0] is not None}))
+
+
+def _person_of(state: WorkerState) -> Person:
+    enrolled = False
+    until: dict[str, int] = {}
+    for _, feed, _, _, _, _, _, _, kept in state.members.values():
+        if feed in _WITH_AN_END:
+            if (end := kept[3]) is not None and end >= until.get(feed, end):
+                until[feed] = end
+        elif feed == INSURED_PERSONS and kept[3] == "33" and kept[7] is None:
+            enrolled = True
+    nationality, sex, birth_day = [
+        None if member is None else member.kept[place] for place, member in enumerate(_believed(state))
+    ]
+    return Person(
+        nationality,
+        sex,
+        None if birth_day is None else _year_of(birth_day),
+        enrolled,
+        until.get(WORK_PERMITS),
+        until.get(HEALTH_COVER),
+    )
+
+
+#: Many people are born on the same days.
+@lru_cache(maxsize=65_536)
+def _year_of(day: int) -> int:
+    return days_to_date(day).year
+
+
+def person_sources(state: WorkerState) -> dict[str, Member]:
+    """Which record each attribute of the person in :func:`view` was taken from; an attribute that none says is absent.
+
+    Keys: nationality, sex, birth_date.
+    """
+    names = ("nationality", "sex", "birth_date")
+    return {name: member for name, member in zip(names, _believed(state), strict=True) if member is not None}
+
+
+def _believed(state: WorkerState) -> Sequence[Member | None]:
+    """The member to believe for each of nationality, sex and birth date, which every such record keeps first."""
+    best: dict[str, Member] = {}
+    for member in state.members.values():
+        feed = member.feed
+        known = best.get(feed)
+        if known is None or _NEWNESS(member) > _NEWNESS(known):
+            best[feed] = member
+    found: Sequence[Member | None] = (None, None, None)
+    for feed in _PRECEDENCE:
+        newest = best.get(feed)
+        if newest is not None:
+            said = newest.kept
+            found = [newest if one is None and said[place] is not None else one for place, one in enumerate(found)]
+            if None not in found:
+                break
+    return found
+
+
+def reference(member: Member) -> RecordReference:
+    """Where the record stands in its feed."""
+    return RecordReference(member.feed, member.record_id, member.version, member.partition, member.offset)
+
+
+def employments(state: WorkerState) -> dict[int, Employment]:
+    """The worker's employments that name an employer and a first day, by record number; link lets no others pass."""
+    return {
+        number: Employment(reference(m), m.kept[0], m.kept[1], m.kept[2])
+        for number, m in state.members.items()
+        if m.feed == EMPLOYMENTS and m.kept[0] is not None and m.kept[1] is not None
+    }
+
+
+def insurances(state: WorkerState) -> list[Insurance]:
+    """The worker's insurances."""
+    return [
+        Insurance(reference(m), m.kept[3], m.kept[4], m.kept[5], m.kept[6], m.kept[7])
+        for m in state.members.values()
+        if m.feed == INSURED_PERSONS
+    ]

@@ -1,0 +1,54 @@
+"""How Avro writes single values: for messages that are put together by hand because most of their parts are known."""
+
+from collections.abc import Sequence
+
+END_OF_ARRAY = b"\0"
+_NULL, _SECOND = b"\0", b"\2"  # which branch of a union of null and something else
+
+
+def _varint(left: int) -> bytes:
+    """Seven bits a byte, the lowest first."""
+    found = bytearray()
+    while left > 0x7F:
+        found.append(left & 0x7F | 0x80)
+        left >>= 7
+    found.append(left)
+    return bytes(found)
+
+
+#: Lengths, versions, partitions and days are small; larger numbers are looked up in pieces of 14 bits.
+_SMALL = tuple(map(_varint, range(1 << 14)))
+_CONTINUED = tuple(bytes((piece & 0x7F | 0x80, piece >> 7 | 0x80)) for piece in range(1 << 14))
+
+
+def number(value: int) -> bytes:
+    """An int or a long of Avro's range."""
+    left = value << 1 if value >= 0 else ~(value << 1)
+    if left < 0x4000:
+        return _SMALL[left]
+    if left < 0x10000000:
+        return _CONTINUED[left & 0x3FFF] + _SMALL[left >> 14]
+    return _varint(left)
+
+
+def text(value: str) -> bytes:
+    """A string."""
+    encoded = value.encode()
+    return number(len(encoded)) + encoded
+
+
+def optional_number(value: int | None) -> bytes:
+    """A union of null and a number."""
+    return _NULL if value is None else _SECOND + number(value)
+
+
+def optional_text(value: str | None) -> bytes:
+    """A union of null and a string."""
+    return _NULL if value is None else _SECOND + text(value)
+
+
+def array_of_texts(values: Sequence[str]) -> bytes:
+    """An array of strings, in one block."""
+    if not values:
+        return END_OF_ARRAY
+    return b"".join((number(len(values)), *map(text, values), END_OF_ARRAY))
