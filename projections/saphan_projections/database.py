@@ -13,6 +13,8 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import SQLModel
 
+from saphan_projections.statements import insertion, on_conflict, update_of
+
 _SQLITE_CACHE_KIB = 262_144
 #: Once the write-ahead log has so many pages (256 MiB) a commit copies them into the database itself; usually
 #: :meth:`Database.checkpointed_beside` was faster, and no commit waits for that.
@@ -130,9 +132,9 @@ class Transaction:
         table = table_of(model)
         if self._sqlite or len(rows) < _COPY_ROWS_MIN:
             marks = ", ".join("?" for _ in table.columns)
-            self.execute_many(f"{_insert(table)} VALUES ({marks}) {_on_conflict(table, newer_by, unchanged)}", rows)
+            self.execute_many(f"{insertion(table)} VALUES ({marks}) {on_conflict(table, newer_by, unchanged)}", rows)
         else:
-            self._merge(table, rows, _on_conflict(table, newer_by, unchanged))
+            self._merge(table, rows, on_conflict(table, newer_by, unchanged))
 
     def update(self, model: type[SQLModel], rows: Sequence[Row], *, unchanged: Collection[str] = ()) -> None:
         """Replace whole rows that are known to be there, but for the columns in ``unchanged``.
@@ -141,7 +143,7 @@ class Transaction:
         """
         if self._sqlite:
             # SQLite need not look for a conflict first.
-            self.execute_many(_update(table_of(model), unchanged), rows)
+            self.execute_many(update_of(table_of(model), unchanged), rows)
         else:
             self.upsert(model, rows, unchanged=unchanged)
 
@@ -188,36 +190,12 @@ class Transaction:
         # One order for everybody: two owners who meet on a row wait for each other instead of dying.
         keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
         self._connection.exec_driver_sql(
-            f"{_insert(table)} SELECT {names} FROM {staging} ORDER BY {keys} {on_conflict}"  # noqa: S608
+            f"{insertion(table)} SELECT {names} FROM {staging} ORDER BY {keys} {on_conflict}"  # noqa: S608
         )
         self._connection.exec_driver_sql(f"TRUNCATE {staging}")
 
     def _placed(self, sql: str) -> str:
         return sql if self._sqlite else sql.replace("?", "%s")
-
-
-def _insert(table: Table) -> str:
-    names = ", ".join(f'"{column.name}"' for column in table.columns)
-    return f"INSERT INTO {table.name} ({names})"
-
-
-def _update(table: Table, unchanged: Collection[str]) -> str:
-    places = {column.name: place for place, column in enumerate(table.columns, 1)}
-    keys = [column.name for column in table.primary_key]
-    sets = ", ".join(f'"{name}" = ?{place}' for name, place in places.items() if name not in {*keys, *unchanged})
-    condition = " AND ".join(f'"{name}" = ?{places[name]}' for name in keys)
-    return f"UPDATE {table.name} SET {sets} WHERE {condition}"  # noqa: S608
-
-
-def _on_conflict(table: Table, newer_by: str | None, unchanged: Collection[str]) -> str:
-    keys = [column.name for column in table.primary_key]
-    values = [column.name for column in table.columns if column.name not in keys and column.name not in unchanged]
-    target = ", ".join(f'"{name}"' for name in keys)
-    if not values:
-        return f"ON CONFLICT ({target}) DO NOTHING"
-    sets = ", ".join(f'"{name}" = excluded."{name}"' for name in values)
-    guard = f' WHERE excluded."{newer_by}" > {table.name}."{newer_by}"' if newer_by else ""
-    return f"ON CONFLICT ({target}) DO UPDATE SET {sets}{guard}"
 
 
 class Database:

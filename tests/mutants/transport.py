@@ -113,7 +113,7 @@ _OF_OWNERS = (
         ("projections/test_migrations.py::test_sqlite_gives_the_number_of_an_outbox_row_only_once",),
     ),
     Mutant(
-        "a row gives way to one of the same age", "saphan_projections.database",
+        "a row gives way to one of the same age", "saphan_projections.statements",
         """' WHERE excluded."{newer_by}" > {table.name}""", """' WHERE excluded."{newer_by}" >= {table.name}""",
         (_DATABASE + "test_a_row_gives_way_only_to_a_newer_one[sqlite-20]",),
     ),
