@@ -292,6 +292,26 @@ _OF_THE_TRANSPORT = (
         _TRANSPORT + "test_what_one_fetch_brought_of_several_partitions_is_one_event_and_is_acknowledged_together",
     ),
     _transport(
+        "each fetch is an event of its own, however busy the agent is",
+        "if self._is_agent_busy():", "if self._is_agent_busy() and waiting.is_full:",
+        _TRANSPORT + "test_what_comes_while_the_agent_is_busy_is_one_event_up_to_the_limits",
+    ),
+    _transport(
+        "what waits goes on into the next assignment",
+        "waiting.clear()\n                    generation", "generation",
+        _TRANSPORT + "test_what_waits_is_forgotten_with_its_assignment",
+    ),
+    _transport(
+        "what waits grows without end",
+        "return self.count >= self._records_max or", "return",
+        _TRANSPORT + "test_what_comes_while_the_agent_is_busy_is_one_event_up_to_the_limits",
+    ),
+    _transport(
+        "an event that Faust dropped holds up the partition for ever",
+        "return any(not message.acked for message in self._unacked_messages)", "return bool(self.messages)",
+        _TRANSPORT + "test_an_event_that_faust_dropped_does_not_hold_up_what_waits",
+    ),
+    _transport(
         "a piece is larger than it may be",
         "if count and (count >= records_max", "if count and (count > records_max",
         _TRANSPORT + "test_groups_joined_are_the_whole_in_each_partitions_order_and_each_keeps_the_limits",

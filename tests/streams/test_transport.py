@@ -3,14 +3,14 @@
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 from faust.types import TP, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saphan_streams.transport import Chunk, ChunkConsumer, cut
+from saphan_streams.transport import Chunk, ChunkConsumer, Fetch, Waiting, cut
 
 PLACE = TP("a-topic", 0)
 
@@ -60,6 +60,30 @@ def test_no_group_is_smaller_than_it_must_be(
         assert len(group) == records_max or size_of([*group, following[0]]) > bytes_max
 
 
+@given(st.lists(partitions, max_size=4), st.integers(1, 20), st.integers(1, 200))
+def test_what_waits_is_handed_over_whole_in_each_partitions_order_and_within_the_limits(
+    fetches: list[dict[TP, list[LogRecord]]], records_max: int, bytes_max: int
+) -> None:
+    waiting = Waiting(records_max, bytes_max)
+    expected: dict[TP, list[LogRecord]] = defaultdict(list)
+    for fetched in fetches:
+        waiting.add(fetched)
+        for tp, piece in fetched.items():
+            expected[tp] += piece
+    everything = [row for piece in expected.values() for row in piece]
+    assert waiting.count == len(everything)
+    assert waiting.is_full == (len(everything) >= records_max or size_of(everything) >= bytes_max)
+    found: dict[TP, list[LogRecord]] = defaultdict(list)
+    while waiting.count:
+        group = waiting.take()
+        together = [row for _, piece in group for row in piece]
+        assert 1 <= len(together) <= records_max
+        assert len(together) == 1 or size_of(together) <= bytes_max
+        for tp, rows_of_one in group:
+            found[tp] += rows_of_one
+    assert {tp: piece for tp, piece in found.items() if piece} == {tp: piece for tp, piece in expected.items() if piece}
+
+
 class Topics:
     """As much of Faust's conductor as an acknowledgement asks for."""
 
@@ -72,6 +96,7 @@ class App:
 
     consumer_generation_id = 1
     topics = Topics()
+    chunk_records_max = chunk_bytes_max = 1_000
 
 
 class Consumer(ChunkConsumer):
@@ -107,6 +132,79 @@ class Consumer(ChunkConsumer):
 
 def rows(*offsets: int) -> list[LogRecord]:
     return [LogRecord(offset) for offset in offsets]
+
+
+class Busy(Consumer):
+    """Fetches as they are handed in, and an agent that is done with an event when the test says so."""
+
+    should_stop = False
+    consumer_stopped_errors = ()
+
+    def __init__(self, *fetches: dict[TP, list[LogRecord]]) -> None:
+        super().__init__()
+        self.app.chunk_records_max, self.app.chunk_bytes_max = 5, 1_000
+        self.fetches = list(fetches)
+
+    async def sleep(self, n: Any) -> None:
+        await asyncio.sleep(n)
+
+    async def _wait_next_records(self, seconds: float) -> tuple[dict[TP, list[LogRecord]], None]:
+        await asyncio.sleep(seconds / 100)
+        return (self.fetches.pop(0) if self.fetches else {}), None
+
+    async def callback(self, message: Message) -> None:
+        self._unacked_messages.add(message)
+        await super().callback(message)
+
+    def done(self) -> None:
+        message = self.messages[-1]
+        message.acked = True
+        self.finished(cast(Fetch, message.value))
+
+    def events(self) -> list[list[int]]:
+        fetches = [cast(Fetch, message.value) for message in self.messages]
+        return [[row.offset for chunk in fetch for row in chunk.records] for fetch in fetches]
+
+
+async def draining(consumer: Busy, *steps: Callable[[], object]) -> None:
+    """Let it fetch, with these steps in between."""
+    task = asyncio.create_task(consumer._drain(consumer))
+    for step in steps:
+        await asyncio.sleep(0.2)
+        step()
+    await asyncio.sleep(0.2)
+    consumer.should_stop = True
+    await task
+
+
+def test_what_comes_while_the_agent_is_busy_is_one_event_up_to_the_limits() -> None:
+    consumer = Busy({PLACE: rows(0)}, {PLACE: rows(1, 2)}, {PLACE: rows(3)}, {PLACE: rows(4, 5, 6)}, {PLACE: rows(7)})
+    asyncio.run(draining(consumer, lambda: None))
+    assert consumer.events() == [[0]]
+    assert consumer.fetches == [{PLACE: rows(7)}], "what is full is not made fuller"
+    consumer = Busy({PLACE: rows(0)}, {PLACE: rows(1, 2)}, {PLACE: rows(3)}, {PLACE: rows(4, 5, 6)}, {PLACE: rows(7)})
+    asyncio.run(draining(consumer, consumer.done, consumer.done))
+    assert consumer.events() == [[0], [1, 2, 3, 4, 5], [6, 7]]
+
+
+def test_what_waits_is_forgotten_with_its_assignment() -> None:
+    """It comes again from the position that the next one seeks to; handed over as well, it would be there twice."""
+    consumer = Busy({PLACE: rows(0)}, {PLACE: rows(1, 2)})
+
+    def rebalance() -> None:
+        consumer.app.consumer_generation_id = 2
+        consumer._read_offset[PLACE] = 1
+        consumer.fetches.append({PLACE: rows(1, 2, 3)})
+        consumer.messages[-1].acked = True
+
+    asyncio.run(draining(consumer, rebalance, consumer.done))
+    assert consumer.events() == [[0], [1, 2, 3]]
+
+
+def test_an_event_that_faust_dropped_does_not_hold_up_what_waits() -> None:
+    consumer = Busy({PLACE: rows(0)}, {PLACE: rows(1)})
+    asyncio.run(draining(consumer, consumer._unacked_messages.clear))
+    assert consumer.events() == [[0], [1]]
 
 
 def test_a_chunk_carries_its_place_and_where_to_read_on_also_after_a_gap() -> None:
