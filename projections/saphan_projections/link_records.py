@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from typing import Literal, NamedTuple, Protocol
 
+from saphan_projections.hashing import signed_hashes
 from saphan_projections.identity import Signature
 
 
@@ -116,6 +116,6 @@ class LinkEffects:
     stale: Counter[str] = field(default_factory=Counter)
 
 
-def record_key_hash(feed: str, record_id: str) -> int:
-    """64 signed bits of a record's key; equality is always checked on feed and record id."""
-    return int.from_bytes(blake2b(f"{feed}|{record_id}".encode(), digest_size=8).digest(), "big", signed=True)
+def record_key_hashes(keys: Iterable[tuple[str, str]]) -> tuple[int, ...]:
+    """64 signed bits of each (feed, record id); equality is always checked on feed and record id."""
+    return signed_hashes([f"{feed}|{record_id}".encode() for feed, record_id in keys])

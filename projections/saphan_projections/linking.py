@@ -7,6 +7,8 @@ they depend on history, outside receivers key on record ids.
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain
+from operator import attrgetter
 from typing import Literal
 
 from saphan_projections.identity import (
@@ -27,7 +29,7 @@ from saphan_projections.link_records import (
     LinkRows,
     Numbers,
     StoredRecord,
-    record_key_hash,
+    record_key_hashes,
 )
 from saphan_schemas.topics import EMPLOYER_PAIRS
 
@@ -38,6 +40,7 @@ _HOLDERS_PER_READ = 64
 _Key = tuple[str, str]
 #: The owners of each identifier of a signature, in its order: the very lists that the linker keeps.
 _Holders = list[list[int]]
+_KEY = attrgetter("feed", "record_id")
 
 
 class _Worker:
@@ -101,25 +104,17 @@ class Linker:
 
     def _read_ahead(self, chunk: Sequence[FeedRecord]) -> tuple[list[_Key], list[_Holders]]:
         """Load what the chunk is about; the key and the identifiers' owners of each event."""
-        keys = [(event.feed, event.record_id) for event in chunk]
-        self._key_hashes = {key: record_key_hash(*key) for key in keys}
+        keys: list[_Key] = list(map(_KEY, chunk))
+        self._key_hashes = dict(zip(keys, record_key_hashes(keys), strict=True))
         self._by_key = {}
         for record in self._rows.records_by_key(self._key_hashes.values()):
             self._load(record)
             self._by_key[record.feed, record.record_id] = record
         owners = self._owners
-        unknown = {
-            identifier
-            for event in chunk
-            if event.signature is not None
-            for identifier in event.signature.identifiers
-            if identifier not in owners
-        }
-        self._load_owners(unknown)
-        holders: list[_Holders] = [
-            [owners[identifier] for identifier in event.signature.identifiers] if event.signature is not None else []
-            for event in chunk
-        ]
+        named = [() if event.signature is None else event.signature.identifiers for event in chunk]
+        self._load_owners(set(chain.from_iterable(named)).difference(owners))
+        owners_of_one = owners.__getitem__
+        holders: list[_Holders] = [list(map(owners_of_one, identifiers)) for identifiers in named]
         self._load_whole(self._meeting(chunk, keys, holders))
         return keys, holders
 
@@ -136,14 +131,14 @@ class Linker:
                 if stored.worker_no is not None and stored.signature_hash != event.signature_hash:
                     found.add(stored.worker_no)
                 continue
+            specific = self._specific(event.signature, lists)
             # A worker who is still to be made stands here as a negative number.
-            met = self._owners_of(event.signature, lists) or {~index}
-            for identifier, owners in zip(event.signature.identifiers, lists, strict=True):
-                if identifier not in self._generic:
-                    before = seen.get(id(owners))
-                    if before is not None:
-                        met |= before
-                    seen[id(owners)] = met
+            met = set().union(*specific) or {~index}
+            for owners in specific:
+                before = seen.get(id(owners))
+                if before is not None:
+                    met |= before
+                seen[id(owners)] = met
             if len(met) > 1:
                 found |= met
         return {number for number in found if number > 0}
@@ -300,10 +295,14 @@ class Linker:
 
     def _owners_of(self, signature: Signature, holders: _Holders) -> set[int]:
         """Who holds the signature's specific identifiers; ``holders`` are the lists of each one's owners."""
-        if not self._generic.isdisjoint(signature.identifiers):
-            named = zip(signature.identifiers, holders, strict=True)
-            holders = [owners for identifier, owners in named if identifier not in self._generic]
-        return set().union(*holders)
+        return set().union(*self._specific(signature, holders))
+
+    def _specific(self, signature: Signature, holders: _Holders) -> _Holders:
+        """Of the lists of each identifier's owners those of the specific ones."""
+        if self._generic.isdisjoint(signature.identifiers):
+            return holders
+        named = zip(signature.identifiers, holders, strict=True)
+        return [owners for identifier, owners in named if identifier not in self._generic]
 
     def _newly_generic(self, worker: _Worker, signature: Signature) -> bool:
         if len(worker.signatures) < GENERIC_BIRTH_DATES_MIN:

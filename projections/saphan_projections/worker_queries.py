@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from saphan_projections.database import Transaction
-from saphan_projections.link_records import record_key_hash
+from saphan_projections.link_records import record_key_hashes
 from saphan_projections.worker import Member, WorkerState
 from saphan_projections.worker_view import View, person_sources, view
 from saphan_schemas.codec import Codec
@@ -82,7 +82,7 @@ def record_owners(transaction: Transaction, text: str) -> list[RecordOwner]:
     wanted = [(feed, rest)] if feed in WORKER_FEEDS and rest else [(feed, text) for feed in WORKER_FEEDS]
     rows = transaction.rows_in(
         "SELECT feed, record_id, worker_no, deleted FROM record WHERE key_hash IN (:keys)",
-        [record_key_hash(*key) for key in wanted],
+        list(record_key_hashes(wanted)),
     )
     found = [RecordOwner(row[0], row[1], row[2], bool(row[3])) for row in rows if (row[0], row[1]) in wanted]
     return sorted(found, key=lambda owner: WORKER_FEEDS.index(owner.feed))
