@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from hashlib import blake2b
 from itertools import repeat
 from typing import Any, NamedTuple
 
@@ -117,13 +116,13 @@ def _identifiers(
     if prefix != _PASSPORT:
         return [prefix + number if number else None for number in numbers]
     holders = zip(columns["nationality"], numbers, strict=True)
-    return [f"pp:{nationality}:{number}" if number and nationality else None for nationality, number in holders]
+    return [f"{prefix}{nationality}:{number}" if number and nationality else None for nationality, number in holders]
 
 
 @lru_cache(maxsize=65_536)
 def identifier_hash(identifier: str) -> int:
     """64 signed bits of an identifier: an index that says where to look; equality is always checked on the text."""
-    return int.from_bytes(blake2b(identifier.encode(), digest_size=8).digest(), "big", signed=True)
+    return signed_hashes((identifier.encode(),))[0]
 
 
 def signature_hash(signature: Signature) -> int:

@@ -6,13 +6,13 @@ a function of what this partition was sent, in order.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import msgpack
 
 from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id, decide, fingerprint, next_check_day
+from saphan_projections.hashing import signed_hashes
 from saphan_projections.law import Law, eligibility
 from saphan_projections.link_records import LinkMessage
 from saphan_projections.worker import KEPT, Attributes, KnownAlert, Member, WorkerState
@@ -444,4 +444,4 @@ def packed_evidence(decision: Decision) -> bytes:
 
 def hash_of(worker_id: str, evidence: bytes) -> int:
     """64 signed bits that change with the evidence or the worker's opaque id, the same in every process."""
-    return int.from_bytes(blake2b(worker_id.encode() + evidence, digest_size=8).digest(), "big", signed=True)
+    return signed_hashes((worker_id.encode() + evidence,))[0]

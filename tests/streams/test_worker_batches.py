@@ -1,6 +1,5 @@
 """That what link tells arrives as it was told, however many messages share a batch, and that one bad one harms no other."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -143,7 +142,7 @@ def test_a_message_that_breaks_the_code_is_refused_alone_and_its_neighbours_in_t
 
 
 def _link(platform: InProcessPlatform) -> None:
-    chunks = [Chunk(EMPLOYMENTS, number, rows) for number, rows in itertools.chain(platform.log[EMPLOYMENTS].items())]
+    chunks = [Chunk(EMPLOYMENTS, number, rows) for number, rows in platform.log[EMPLOYMENTS].items()]
     done = platform.link.commit(tuple(chunks), set(), None)
     assert done is not None
     platform._append(messages_in(done))
