@@ -149,10 +149,14 @@ class Transaction:
 
     def insert(self, model: type[SQLModel], rows: Sequence[Row], columns: Sequence[str]) -> None:
         """Append rows of these columns."""
-        if rows:
+        if not rows:
+            return
+        table, names = table_of(model).name, ", ".join(f'"{name}"' for name in columns)
+        if self._sqlite or len(rows) < _COPY_ROWS_MIN:
             marks = ", ".join("?" for _ in columns)
-            names = ", ".join(f'"{name}"' for name in columns)
-            self.execute_many(f"INSERT INTO {table_of(model).name} ({names}) VALUES ({marks})", rows)  # noqa: S608
+            self.execute_many(f"INSERT INTO {table} ({names}) VALUES ({marks})", rows)  # noqa: S608
+        else:
+            self._copy(table, names, rows)
 
     def delete(self, model: type[SQLModel], keys: Sequence[Row]) -> None:
         """Delete by primary key."""
@@ -183,16 +187,19 @@ class Transaction:
             f"CREATE TEMP TABLE IF NOT EXISTS {staging} (LIKE {table.name}) ON COMMIT DELETE ROWS"
         )
         names = ", ".join(f'"{column.name}"' for column in table.columns)
-        cursor = self._connection.connection.cursor()
-        with cursor.copy(f"COPY {staging} ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
+        self._copy(staging, names, rows)
         # One order for everybody: two owners who meet on a row wait for each other instead of dying.
         keys = ", ".join(f'"{column.name}"' for column in table.primary_key)
         self._connection.exec_driver_sql(
             f"{insertion(table)} SELECT {names} FROM {staging} ORDER BY {keys} {on_conflict}"  # noqa: S608
         )
         self._connection.exec_driver_sql(f"TRUNCATE {staging}")
+
+    def _copy(self, table: str, names: str, rows: Sequence[Row]) -> None:
+        cursor = self._connection.connection.cursor()
+        with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
 
     def _placed(self, sql: str) -> str:
         return sql if self._sqlite else sql.replace("?", "%s")

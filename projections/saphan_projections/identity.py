@@ -1,8 +1,9 @@
 """Which records speak of the same person: today by shared identifiers alone, as a pure function of the records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from saphan_projections.hashing import signed_hashes
@@ -162,9 +163,19 @@ def only_adds(before: Signature, signature: Signature) -> bool:
     return before.birth_day in {None, signature.birth_day} and set(before.identifiers).issubset(signature.identifiers)
 
 
-def signature_order(signature: Signature) -> tuple[tuple[str, ...], bool, int]:
-    """A key that puts signatures into the same order everywhere."""
+_identifiers_and_birth_day = itemgetter(1, 0)
+
+
+def _order(signature: Signature) -> tuple[tuple[str, ...], bool, int]:
     return signature.identifiers, signature.birth_day is None, signature.birth_day or 0
+
+
+def in_signature_order(signatures: Collection[Signature]) -> list[Signature]:
+    """Different signatures in an order that is the same everywhere."""
+    try:
+        return sorted(signatures, key=_identifiers_and_birth_day)
+    except TypeError:  # the same identifiers once with and once without a birth date
+        return sorted(signatures, key=_order)
 
 
 def groups(signatures: Sequence[Signature], generic: set[str]) -> list[list[int]]:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.identity import Signature
@@ -29,9 +29,8 @@ class FeedRecord(NamedTuple):
     payload: bytes
 
 
-@dataclass(slots=True)
-class StoredRecord:
-    """The newest version of one record, as the store keeps it; the fields are the table's columns in order."""
+class StoredRecord(NamedTuple):
+    """One version of one record, as the store keeps it; the fields are the table's columns in order."""
 
     record_no: int
     key_hash: int
@@ -48,6 +47,23 @@ class StoredRecord:
     sequence: int
     signature_hash: int
     payload: bytes
+
+
+#: A stored record's values alone.
+Row = tuple[Any, ...]
+
+
+class RecordHead(NamedTuple):
+    """As much of a stored record as it takes to see whether another version is news."""
+
+    feed: str
+    record_id: str
+    record_no: int
+    worker_no: int | None
+    version: int
+    changed_at: int
+    content_hash: int
+    signature_hash: int
 
 
 class LinkMessage(NamedTuple):
@@ -76,8 +92,11 @@ class LinkMessage(NamedTuple):
 class LinkRows(Protocol):
     """What the store answers; every read sees the last committed chunk."""
 
-    def records_by_key(self, key_hashes: Collection[int]) -> Iterable[StoredRecord]:
+    def heads_by_key(self, key_hashes: Collection[int]) -> Iterable[RecordHead]:
         """Records whose key hashes to one of these."""
+
+    def records_by_no(self, record_nos: Collection[int]) -> Iterable[StoredRecord]:
+        """The records with these numbers."""
 
     def records_of_workers(self, worker_nos: Collection[int]) -> Iterable[StoredRecord]:
         """Records that belong to these workers."""
@@ -103,10 +122,17 @@ class Numbers:
 
 @dataclass(slots=True)
 class LinkEffects:
-    """What one chunk changes: rows to write and messages to send, in order; ``stale`` counts repeats by feed."""
+    """What one chunk changes: rows to write and messages to send, in order; ``stale`` counts repeats by feed.
 
-    records: dict[int, StoredRecord] = field(default_factory=dict)
-    workers: dict[int, list[Signature]] = field(default_factory=dict)
+    Each record, the values of a :class:`StoredRecord`, is in one of three lists, in the order of record numbers: not
+    stored before, stored and with the worker that it had, stored and now another's or nobody's. ``workers`` holds the
+    packed signatures of the workers of whom something new is known.
+    """
+
+    records_new: list[Row] = field(default_factory=list)
+    records_changed: list[Row] = field(default_factory=list)
+    records_moved: list[Row] = field(default_factory=list)
+    workers: dict[int, list[bytes]] = field(default_factory=dict)
     workers_gone: set[int] = field(default_factory=set)
     identifiers_added: set[tuple[int, int]] = field(default_factory=set)
     identifiers_removed: set[tuple[int, int]] = field(default_factory=set)

@@ -1,15 +1,15 @@
 """How link's knowledge is read and written: rows of records, workers' signatures, identifiers and heartbeats."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import astuple, fields
-from operator import attrgetter
+from dataclasses import astuple
 from typing import NamedTuple
 
 import msgpack
 
 from saphan_projections.database import Row, Transaction
 from saphan_projections.identity import Signature, identifier_hash
-from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, StoredRecord
+from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, RecordHead, StoredRecord
+from saphan_projections.packing import packed_array
 from saphan_projections.tables import (
     FeedFreshnessRow,
     GenericIdentifierRow,
@@ -24,9 +24,9 @@ _RECORD_COLUMNS = (
     "record_no, key_hash, worker_no, feed, record_id, version, changed_at, content_hash, deleted,"
     ' partition, "offset", received_at, sequence, signature_hash, payload'
 )
-
-#: The row of a stored record: its fields are the columns in order.
-_RECORD_ROW = attrgetter(*(field.name for field in fields(StoredRecord)))
+_DELETED = StoredRecord._fields.index("deleted")
+#: What of a record never changes.
+_KEY_COLUMNS = ("key_hash", "feed", "record_id")
 
 
 class PendingHeartbeat(NamedTuple):
@@ -68,9 +68,13 @@ class LinkRowsOf:
             raise RuntimeError(message)
         return self._transaction
 
-    def records_by_key(self, key_hashes: Collection[int]) -> Iterable[StoredRecord]:
-        sql = f"SELECT {_RECORD_COLUMNS} FROM record WHERE key_hash IN (:keys)"  # noqa: S608
-        return _records(self._current.rows_in(sql, key_hashes))
+    def heads_by_key(self, key_hashes: Collection[int]) -> Iterable[RecordHead]:
+        sql = f"SELECT {', '.join(RecordHead._fields)} FROM record WHERE key_hash IN (:keys)"  # noqa: S608
+        return map(RecordHead._make, self._current.rows_in(sql, key_hashes))
+
+    def records_by_no(self, record_nos: Collection[int]) -> Iterable[StoredRecord]:
+        sql = f"SELECT {_RECORD_COLUMNS} FROM record WHERE record_no IN (:keys)"  # noqa: S608
+        return _records(self._current.rows_in(sql, record_nos))
 
     def records_of_workers(self, worker_nos: Collection[int]) -> Iterable[StoredRecord]:
         sql = f"SELECT {_RECORD_COLUMNS} FROM record WHERE worker_no IN (:keys)"  # noqa: S608
@@ -91,10 +95,9 @@ class LinkRowsOf:
 
 
 def _records(rows: Iterable[Row]) -> list[StoredRecord]:
-    records = [StoredRecord(*row) for row in rows]
-    for record in records:
-        record.deleted = bool(record.deleted)  # SQLite has no truth values, only 0 and 1
-    return records
+    new = tuple.__new__  # what StoredRecord's own constructor comes to
+    # SQLite has no truth values, only 0 and 1.
+    return [new(StoredRecord, (*row[:_DELETED], bool(row[_DELETED]), *row[_DELETED + 1 :])) for row in rows]
 
 
 def read_numbers(transaction: Transaction) -> Numbers:
@@ -105,11 +108,12 @@ def read_numbers(transaction: Transaction) -> Numbers:
 
 def write_effects(transaction: Transaction, effects: LinkEffects, numbers: Numbers) -> None:
     """Write what a chunk changed."""
-    records = [_RECORD_ROW(effects.records[number]) for number in sorted(effects.records)]
-    transaction.upsert(RecordRow, records, unchanged=("key_hash", "feed", "record_id"))
+    transaction.insert(RecordRow, effects.records_new, StoredRecord._fields)
+    transaction.update(RecordRow, effects.records_changed, unchanged=(*_KEY_COLUMNS, "worker_no"))
+    transaction.update(RecordRow, effects.records_moved, unchanged=_KEY_COLUMNS)
     gone = [(number,) for number in effects.workers_gone if number not in effects.workers]
     transaction.delete(LinkWorkerRow, gone)
-    workers = [(number, msgpack.packb(signatures)) for number, signatures in sorted(effects.workers.items())]
+    workers = [(number, packed_array(signatures)) for number, signatures in sorted(effects.workers.items())]
     transaction.upsert(LinkWorkerRow, workers)
     transaction.delete(LinkIdentifierRow, sorted(effects.identifiers_removed))
     transaction.upsert(LinkIdentifierRow, sorted(effects.identifiers_added))

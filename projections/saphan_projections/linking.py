@@ -6,28 +6,30 @@ they depend on history, outside receivers key on record ids.
 """
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
-from itertools import chain
-from operator import attrgetter
-from typing import Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import repeat
+from operator import itemgetter
+from typing import Any, Literal, NamedTuple
 
 from saphan_projections.identity import (
     GENERIC_BIRTH_DATES_MIN,
     Signature,
     birth_days_of,
     groups,
-    identifier_hash,
     is_generic,
     only_adds,
     signature_hash,
-    signature_order,
 )
+from saphan_projections.link_memory import Key, LinkMemory, Worker, pack_signature
 from saphan_projections.link_records import (
     FeedRecord,
     LinkEffects,
     LinkMessage,
     LinkRows,
     Numbers,
+    RecordHead,
+    Row,
     StoredRecord,
     record_key_hashes,
 )
@@ -36,24 +38,23 @@ from saphan_schemas.topics import EMPLOYER_PAIRS
 #: Holders of a generic identifier that are looked at in one read when it may have become specific again.
 _HOLDERS_PER_READ = 64
 
-#: A record's feed and id.
-_Key = tuple[str, str]
-#: The owners of each identifier of a signature, in its order: the very lists that the linker keeps.
-_Holders = list[list[int]]
-_KEY = attrgetter("feed", "record_id")
+_FEED, _RECORD_ID = FeedRecord._fields.index("feed"), FeedRecord._fields.index("record_id")
+_key_of: Callable[[FeedRecord], Key] = itemgetter(_FEED, _RECORD_ID)
+_signature_in = itemgetter(FeedRecord._fields.index("signature"))
+_hash_in = itemgetter(FeedRecord._fields.index("signature_hash"))
+#: Makes a message of its values in order, at half the cost of naming them.
+_LINK_MESSAGE: Callable[[tuple[Any, ...]], LinkMessage] = partial(tuple.__new__, LinkMessage)
 
 
-class _Worker:
-    """One worker's different signatures and all identifiers in them."""
+class _Arrival(NamedTuple):
+    """An event with its record's key and the key's hash."""
 
-    __slots__ = ("identifiers", "signatures")
-
-    def __init__(self, signatures: Iterable[Signature]) -> None:
-        self.signatures = set(signatures)
-        self.identifiers = {identifier for s in self.signatures for identifier in s.identifiers}
+    event: FeedRecord
+    key: Key
+    key_hash: int
 
 
-class Linker:
+class Linker(LinkMemory):
     """Applies chunks. After a chunk that could not be committed, throw the linker away: its cache ran ahead."""
 
     def __init__(
@@ -64,223 +65,257 @@ class Linker:
         cached_workers_max: int = 250_000,
     ) -> None:
         self.numbers = numbers
-        self._rows = rows
         self._signature_of_payload = signature_of_payload
-        self._cached_workers_max = cached_workers_max
-        self._workers: dict[int, _Worker] = {}
-        self._owners: dict[str, list[int]] = {}
-        self._generic: set[str] = set()
+        super().__init__(rows, cached_workers_max)
+
+    def _begin(self) -> None:
+        super()._begin()
         self._effects = LinkEffects()
         self._caused_at = 0
-        self._loaded: dict[int, StoredRecord] = {}
-        #: Loaded records by the workers that they have belonged to in this chunk.
-        self._loaded_of: dict[int, list[StoredRecord]] = {}
-        #: Workers all of whose records are loaded.
-        self._whole: set[int] = set()
-        self._by_key: dict[_Key, StoredRecord] = {}
-        self._key_hashes: dict[_Key, int] = {}
+        self._first_record_no = self.numbers.record_no
+        #: Workers of whom something new is known.
+        self._learning: set[int] = set()
+        #: Of the records that were looked at by themselves and changed: whose they were before.
+        self._owner_before: dict[int, int | None] = {}
 
     def apply(self, chunk: Sequence[FeedRecord]) -> LinkEffects:
-        """Fold a chunk in; the result is the same state however records are cut into chunks."""
-        self._effects = LinkEffects()
-        self._loaded, self._loaded_of, self._whole = {}, {}, set()
-        if len(self._workers) > self._cached_workers_max:
-            self._workers, self._owners, self._generic = {}, {}, set()
-        for event, key, holders in zip(chunk, *self._read_ahead(chunk), strict=True):
-            self._one(event, key, holders)
-        effects = self._effects
-        effects.workers = {
-            number: sorted(self._workers[number].signatures, key=signature_order)
-            for number in effects.workers
-            if number in self._workers
+        """Fold a chunk in; the result is the same state however records are cut into chunks.
+
+        Signatures first: once it is known whose they are, most records need no more than to be put there, all at once.
+        What remains are the records that bring workers together or take them apart, and those that nobody owns.
+        """
+        self._begin()
+        keys = list(map(_key_of, chunk))
+        key_hashes = record_key_hashes(keys)
+        said = list(map(_hash_in, chunk))
+        self._settle(self._read_ahead(keys, key_hashes, said, list(map(_signature_in, chunk))))
+        others = self._place(list(map(_Arrival, chunk, keys, key_hashes)), said)
+        self._expect(others)
+        for arrival in others:
+            self._one(*arrival)
+        return self._finish()
+
+    def _finish(self) -> LinkEffects:
+        effects, first = self._effects, self._first_record_no
+        rows: dict[int, Row] = {
+            **self._placed,
+            **{number: tuple(self._records[number]) for number in self._owner_before},
         }
+        moved = {number for number, owner in self._owner_before.items() if self._records[number].worker_no != owner}
+        effects.records_new = [rows[number] for number in range(first, self.numbers.record_no)]
+        stored = sorted(number for number in rows if number < first)
+        effects.records_changed = [rows[number] for number in stored if number not in moved]
+        effects.records_moved = [rows[number] for number in stored if number in moved]
+        effects.workers_gone = self._gone
+        effects.workers = {number: self._workers[number].packed for number in self._learning if number in self._workers}
         return effects
 
-    def broadcast(self, kind: Literal["pair", "heartbeat"], event: FeedRecord, record_no: int = 0) -> LinkMessage:
+    def broadcast(self, kind: Literal["heartbeat"], event: FeedRecord) -> LinkMessage:
         """A message for every partition of integrate."""
-        return self._message(kind, 0, record_no, event, event.received_at)
+        return _message(kind, 0, self._next_sequence(), 0, event, event.received_at)
 
-    # -- reading ahead ---------------------------------------------------------------------------------------------
+    # -- all at once -----------------------------------------------------------------------------------------------
 
-    def _read_ahead(self, chunk: Sequence[FeedRecord]) -> tuple[list[_Key], list[_Holders]]:
-        """Load what the chunk is about; the key and the identifiers' owners of each event."""
-        keys: list[_Key] = list(map(_KEY, chunk))
-        self._key_hashes = dict(zip(keys, record_key_hashes(keys), strict=True))
-        self._by_key = {}
-        for record in self._rows.records_by_key(self._key_hashes.values()):
-            self._load(record)
-            self._by_key[record.feed, record.record_id] = record
-        owners = self._owners
-        named = [() if event.signature is None else event.signature.identifiers for event in chunk]
-        self._load_owners(set(chain.from_iterable(named)).difference(owners))
-        owners_of_one = owners.__getitem__
-        holders: list[_Holders] = [list(map(owners_of_one, identifiers)) for identifiers in named]
-        self._load_whole(self._meeting(chunk, keys, holders))
-        return keys, holders
-
-    def _meeting(self, chunk: Sequence[FeedRecord], keys: Sequence[_Key], holders: Sequence[_Holders]) -> set[int]:
-        """Workers whom the chunk may bring together or take apart, as far as one can see before: read them at once."""
-        found: set[int] = set()
-        #: By the list of an identifier's owners, which is one and the same for all who bring the identifier.
-        seen: dict[int, set[int]] = {}
-        for index, (event, key, lists) in enumerate(zip(chunk, keys, holders, strict=True)):
-            if event.signature is None:
+    def _settle(self, fresh: Mapping[int, Signature]) -> None:
+        """Find out whose the signatures are that new records bring; those that bring workers together are left."""
+        owners, workers = self._owners, self._workers
+        for said, signature in fresh.items():
+            specific = self._specific(signature)
+            # Without a specific identifier each record is somebody else's.
+            if not specific:
                 continue
-            stored = self._by_key.get(key)
-            if stored is not None:
-                if stored.worker_no is not None and stored.signature_hash != event.signature_hash:
-                    found.add(stored.worker_no)
+            found = {owners[identifier] for identifier in specific}
+            found.discard(())
+            numbers = found.pop() if len(found) == 1 else tuple(set().union(*found))
+            if len(numbers) > 1:
                 continue
-            specific = self._specific(event.signature, lists)
-            # A worker who is still to be made stands here as a negative number.
-            met = set().union(*specific) or {~index}
-            for owners in specific:
-                before = seen.get(id(owners))
-                if before is not None:
-                    met |= before
-                seen[id(owners)] = met
-            if len(met) > 1:
-                found |= met
-        return {number for number in found if number > 0}
+            worker = workers[numbers[0]] if numbers else self._new_worker()
+            if not self._makes_generic(worker, signature):
+                self._learn(worker, signature, said)
 
-    def _load(self, record: StoredRecord) -> None:
-        self._loaded[record.record_no] = record
-        if record.worker_no is not None:
-            self._loaded_of.setdefault(record.worker_no, []).append(record)
+    def _place(self, arrivals: Sequence[_Arrival], said: Iterable[int]) -> list[_Arrival]:
+        """Take in all records whose owner is known beforehand; returns the others, in order."""
+        known, homes, record_nos, repeated = self._known, self._homes, self._record_nos, self._repeated
+        others: list[_Arrival] = []
+        new: list[_Arrival] = []
+        new_owners: list[int] = []
+        changed: list[_Arrival] = []
+        heads: list[RecordHead] = []
+        former_owners: list[int] = []
+        next_no = self.numbers.record_no
+        for arrival, number in zip(arrivals, said, strict=True):
+            key = arrival[1]
+            head = known.get(key)
+            if key in repeated:
+                others.append(arrival)
+            elif head is None:
+                home = homes.get(number)
+                if home is None or home.number is None:
+                    others.append(arrival)
+                else:
+                    record_nos[key] = next_no
+                    next_no += 1
+                    new.append(arrival)
+                    new_owners.append(home.number)
+            elif head.signature_hash == number and head.worker_no is not None and _is_newer(arrival[0], head):
+                record_nos[key] = head.record_no
+                changed.append(arrival)
+                heads.append(head)
+                former_owners.append(head.worker_no)
+            else:
+                others.append(arrival)
+        self._put(new, range(self.numbers.record_no, next_no), new_owners)
+        self.numbers.record_no = next_no
+        self._put(changed, [head.record_no for head in heads], former_owners)
+        return others
 
-    def _load_whole(self, worker_nos: Collection[int]) -> None:
-        """Load all records of these workers."""
-        missing = [number for number in worker_nos if number not in self._whole]
-        if missing:
-            for record in self._rows.records_of_workers(missing):
-                if record.record_no not in self._loaded:
-                    self._load(record)
-            self._whole.update(missing)
-
-    def _load_owners(self, identifiers: Collection[str]) -> None:
-        if not identifiers:
+    def _put(self, arrivals: Sequence[_Arrival], record_nos: Sequence[int], owners: Sequence[int]) -> None:
+        """Give records to their workers, column by column."""
+        if not arrivals:
             return
-        by_hash: dict[int, list[int]] = {}
-        hashes = {identifier: identifier_hash(identifier) for identifier in identifiers}
-        holders: set[int] = set()
-        generic = self._rows.generic_among(hashes.values())
-        self._generic.update(generic.intersection(identifiers))
-        # A generic identifier may have very many holders, who are looked up only when it might become specific again.
-        wanted = {number for identifier, number in hashes.items() if identifier not in self._generic}
-        for number, worker_no in self._rows.workers_by_identifier(wanted):
-            by_hash.setdefault(number, []).append(worker_no)
-            holders.add(worker_no)
-        self._load_workers(holders)
-        for identifier, number in hashes.items():
-            self._owners[identifier] = [
-                worker_no
-                for worker_no in by_hash.get(number, ())
-                if worker_no in self._workers and identifier in self._workers[worker_no].identifiers
-            ]
+        events, _, key_hashes = zip(*arrivals, strict=True)
+        (
+            feeds, record_ids, versions, changed_at, content_hashes, deleted, partitions, offsets, received_at,
+            _, said, payloads,
+        ) = zip(*events, strict=True)  # fmt: skip
+        first = self.numbers.sequence
+        sequences = range(first, first + len(arrivals))
+        self.numbers.sequence = sequences.stop
+        rows = zip(
+            record_nos, key_hashes, owners, feeds, record_ids, versions, changed_at, content_hashes, deleted,
+            partitions, offsets, received_at, sequences, said, payloads, strict=True,
+        )  # fmt: skip
+        self._placed.update(zip(record_nos, rows, strict=True))
+        messages = zip(
+            repeat("record"), owners, sequences, record_nos, feeds, record_ids, versions, changed_at, deleted,
+            content_hashes, partitions, offsets, received_at, payloads,
+        )  # fmt: skip
+        self._effects.messages.extend(map(_LINK_MESSAGE, messages))
+        for worker_no, record_no in zip(owners, record_nos, strict=True):
+            self._records_of[worker_no].append(record_no)
 
-    def _load_workers(self, worker_nos: Collection[int]) -> None:
-        gone = self._effects.workers_gone
-        missing = [number for number in worker_nos if number not in self._workers and number not in gone]
-        if missing:
-            for number, signatures in self._rows.signatures_of_workers(missing):
-                self._workers[number] = _Worker(signatures)
+    # -- one by one ------------------------------------------------------------------------------------------------
 
-    # -- one event -------------------------------------------------------------------------------------------------
+    def _expect(self, arrivals: Sequence[_Arrival]) -> None:
+        """Load what these will need; what comes up besides is loaded when it is met, each read by itself."""
+        heads = [head for arrival in arrivals if (head := self._known.get(arrival.key)) is not None]
+        self._load(self._rows.records_by_no({head.record_no for head in heads} - self._placed.keys()))
+        workers: set[int] = set()
+        for event, key, _ in arrivals:
+            head = self._known.get(key)
+            if head is not None and head.worker_no is not None and head.signature_hash != event.signature_hash:
+                workers.add(head.worker_no)
+            if event.signature is not None and not event.deleted:
+                owners = self._owners_of(event.signature)
+                if len(owners) > 1:
+                    workers |= owners
+        self._load_whole(workers)
 
-    def _one(self, event: FeedRecord, key: _Key, holders: _Holders) -> None:
+    def _one(self, event: FeedRecord, key: Key, key_hash: int) -> None:
         self._caused_at = event.received_at
-        stored = self._by_key.get(key)
-        if stored is None:
-            self._new(event, key, holders)
+        record_no = self._record_nos.get(key)
+        if record_no is None and (head := self._known.get(key)) is not None:
+            record_no = head.record_no
+        if record_no is None:
+            self._new(event, key, key_hash)
             return
-        if (event.version, event.changed_at, event.content_hash) <= (
-            stored.version,
-            stored.changed_at,
-            stored.content_hash,
-        ):
-            self._effects.stale[event.feed] += 1
-            return
-        worker_before, signature_before = stored.worker_no, stored.signature_hash
-        payload_before = stored.payload
-        signature = None if event.deleted else event.signature
-        stored.version, stored.changed_at, stored.content_hash = event.version, event.changed_at, event.content_hash
-        stored.deleted, stored.partition, stored.offset = event.deleted, event.partition, event.offset
-        stored.received_at, stored.payload = event.received_at, event.payload
-        stored.signature_hash = event.signature_hash
-        self._effects.records[stored.record_no] = stored
-        if event.signature is None:
-            self._unowned(event, stored)
-        elif worker_before is None:
-            if signature is not None:
-                self._attach(stored, signature, holders)
-        elif signature is not None and stored.signature_hash == signature_before:
-            self._say("record", worker_before, stored)
+        stored = self._record(record_no)
+        if _is_newer(event, stored):
+            self._change(event, stored)
         else:
-            before = self._signature_of_payload(event.feed, payload_before)
-            self._reattach(stored, worker_before, before, signature)
+            self._effects.stale[event.feed] += 1
 
-    def _new(self, event: FeedRecord, key: _Key, holders: _Holders) -> None:
-        signature = None if event.deleted else event.signature
+    def _new(self, event: FeedRecord, key: Key, key_hash: int) -> None:
+        record_no = self._record_nos[key] = self.numbers.record_no
+        self.numbers.record_no += 1
+        record = StoredRecord(record_no, key_hash, None, *event[:9], 0, event.signature_hash, event.payload)
+        self._keep(record)
+        self._attach(event, record)
+
+    def _change(self, event: FeedRecord, stored: StoredRecord) -> None:
+        """Note a newer version of a record."""
         record = StoredRecord(
-            self.numbers.record_no,
-            self._key_hashes[key],
-            None,
+            stored.record_no,
+            stored.key_hash,
+            stored.worker_no,
             *event[:9],
-            0,
+            stored.sequence,
             event.signature_hash,
             event.payload,
         )
-        self.numbers.record_no += 1
-        self._by_key[key] = record
-        self._load(record)
-        self._effects.records[record.record_no] = record
-        if event.signature is None:
-            self._unowned(event, record)
-        elif signature is not None:
-            self._attach(record, signature, holders)
+        self._keep(record)
+        if stored.worker_no is None:
+            self._attach(event, record)
+        elif stored.signature_hash == event.signature_hash:
+            self._say("record", stored.worker_no, record)
+        else:
+            before = self._signature_of_payload(event.feed, stored.payload)
+            self._reattach(record, stored.worker_no, before, None if event.deleted else event.signature)
 
-    def _unowned(self, event: FeedRecord, record: StoredRecord) -> None:
+    def _attach(self, event: FeedRecord, record: StoredRecord) -> None:
+        """Find the worker of a record that has none."""
         if event.feed == EMPLOYER_PAIRS:
-            message = self.broadcast("pair", event, record.record_no)
-            record.sequence = message.sequence
-            self._effects.messages.append(message)
-
-    def _attach(self, record: StoredRecord, signature: Signature, holders: _Holders) -> None:
-        owners = self._owners_of(signature, holders)
+            sequence = self._next_sequence()
+            self._keep(record._replace(sequence=sequence))
+            self._effects.messages.append(_message("pair", 0, sequence, record.record_no, event, event.received_at))
+        if event.signature is None or event.deleted:
+            return
+        owners = self._owners_of(event.signature)
         if len(owners) > 1:
             self._regroup(owners, record)
             return
-        if owners:
-            (number,) = owners
-        else:
-            number = self._new_number()
-            self._workers[number] = _Worker(())
-        self._give(record, number)
-        self._say("record", number, record)
-        self._learn(number, signature)
+        worker = self._workers[owners.pop()] if owners else self._new_worker()
+        number = self._number_of(worker)
+        self._say("record", number, self._give(record, number))
+        makes_generic = self._makes_generic(worker, event.signature)
+        self._learn(worker, event.signature, event.signature_hash)
+        if makes_generic:
+            self._regroup({number}, None)
 
-    def _learn(self, worker_no: int, signature: Signature) -> None:
+    def _learn(self, worker: Worker, signature: Signature, said: int) -> None:
         """Note what a worker's record says of whose it is; the worker's records stay together."""
-        worker = self._workers[worker_no]
-        if signature in worker.signatures:
+        number = self._number_of(worker)
+        if self._specific(signature):
+            self._homes[said] = worker
+        packed = pack_signature(signature)
+        if packed in worker.packed:
             return
-        worker.signatures.add(signature)
-        self._effects.workers[worker_no] = []
+        self._learning.add(number)
         for identifier in signature.identifiers:
-            if identifier not in worker.identifiers:
-                worker.identifiers.add(identifier)
-                self._index(identifier, worker_no)
-        if signature.birth_day is not None and self._newly_generic(worker, signature):
-            self._regroup({worker_no}, None)
+            # Of a generic identifier not all holders are known.
+            if number not in self._owners[identifier] and (
+                identifier not in self._generic or identifier not in worker.identifiers
+            ):
+                self._index(identifier, worker)
+        worker.packed.append(packed)
 
-    def _replace(self, worker_no: int, before: Signature, signature: Signature) -> None:
+    def _makes_generic(self, worker: Worker, signature: Signature) -> bool:
+        """Whether with this signature the worker's show that an identifier is too many people's to join anybody."""
+        if signature.birth_day is None or len(worker.packed) + 1 < GENERIC_BIRTH_DATES_MIN:
+            return False
+        signatures = [*worker.signatures, signature]
+        return any(is_generic(identifier, signatures) for identifier in self._specific(signature))
+
+    def _replace(self, worker_no: int, before: Signature, signature: Signature, said: int) -> None:
         """Note that a worker's record says more than before; the worker's records stay together."""
         self._load_workers((worker_no,))
-        before_hash = signature_hash(before)
-        if all(record.signature_hash != before_hash for record in self._members({worker_no})):
-            self._workers[worker_no].signatures.discard(before)
-            self._effects.workers[worker_no] = []
-        self._learn(worker_no, signature)
+        worker = self._workers[worker_no]
+        makes_generic = self._makes_generic(worker, signature)
+        self._learn(worker, signature, said)
+        before_hash, packed = signature_hash(before), pack_signature(before)
+        if packed in worker.packed and all(r.signature_hash != before_hash for r in self._members({worker_no})):
+            worker.packed.remove(packed)
+            self._homes.pop(before_hash, None)
+            self._learning.add(worker_no)
+        if makes_generic:
+            self._regroup({worker_no}, None)
+
+    @staticmethod
+    def _number_of(worker: Worker) -> int:
+        if worker.number is None:
+            message = "a worker whose place others took gets no records any more"
+            raise RuntimeError(message)
+        return worker.number
 
     def _new_number(self) -> int:
         """The number of a new worker, whose records are all still to come."""
@@ -289,28 +324,29 @@ class Linker:
         self._whole.add(number)
         return number
 
-    def _give(self, record: StoredRecord, worker_no: int) -> None:
-        record.worker_no = worker_no
-        self._loaded_of.setdefault(worker_no, []).append(record)
+    def _new_worker(self) -> Worker:
+        number = self._new_number()
+        worker = self._workers[number] = Worker(number, ())
+        return worker
 
-    def _owners_of(self, signature: Signature, holders: _Holders) -> set[int]:
-        """Who holds the signature's specific identifiers; ``holders`` are the lists of each one's owners."""
-        return set().union(*self._specific(signature, holders))
+    def _next_sequence(self) -> int:
+        sequence = self.numbers.sequence
+        self.numbers.sequence += 1
+        return sequence
 
-    def _specific(self, signature: Signature, holders: _Holders) -> _Holders:
-        """Of the lists of each identifier's owners those of the specific ones."""
-        if self._generic.isdisjoint(signature.identifiers):
-            return holders
-        named = zip(signature.identifiers, holders, strict=True)
-        return [owners for identifier, owners in named if identifier not in self._generic]
+    def _keep(self, record: StoredRecord) -> None:
+        """Let this be the record from now on."""
+        number = record.record_no
+        if number not in self._owner_before:
+            is_there = number in self._records or number in self._placed
+            self._owner_before[number] = self._record(number).worker_no if is_there else None
+        self._records[number] = record
 
-    def _newly_generic(self, worker: _Worker, signature: Signature) -> bool:
-        if len(worker.signatures) < GENERIC_BIRTH_DATES_MIN:
-            return False
-        return any(
-            identifier not in self._generic and is_generic(identifier, worker.signatures)
-            for identifier in signature.identifiers
-        )
+    def _give(self, record: StoredRecord, worker_no: int) -> StoredRecord:
+        given = record._replace(worker_no=worker_no)
+        self._keep(given)
+        self._records_of[worker_no].append(record.record_no)
+        return given
 
     # -- regrouping ------------------------------------------------------------------------------------------------
 
@@ -318,16 +354,16 @@ class Linker:
         self, record: StoredRecord, worker_before: int, before: Signature, signature: Signature | None
     ) -> None:
         if signature is None:
-            self._say("record", worker_before, record)
-            record.worker_no = None
+            record = self._say("record", worker_before, record)._replace(worker_no=None)
+            self._keep(record)
         # Only a known identifier can be seen to have become specific again.
-        self._load_owners([identifier for identifier in before.identifiers if identifier not in self._owners])
+        self._load_owners(before.identifiers)
         touched = {worker_before}
         if signature is not None:
-            touched |= self._owners_of(signature, [self._owners[identifier] for identifier in signature.identifiers])
+            touched |= self._owners_of(signature)
             if len(touched) == 1 and only_adds(before, signature):
                 self._say("record", worker_before, record)
-                self._replace(worker_before, before, signature)
+                self._replace(worker_before, before, signature, record.signature_hash)
                 return
         self._regroup(touched, record)
         self._revive(before)
@@ -342,14 +378,13 @@ class Linker:
                 self._generic.discard(identifier)
                 self._effects.generic_added.discard(identifier)
                 self._effects.generic_removed.add(identifier)
-                # The list itself: events that are still to come have it at hand.
-                self._owners[identifier][:] = sorted(holders)
+                self._owners[identifier] = tuple(sorted(holders))
                 if holders:
                     self._regroup(holders, None)
 
     def _holders(self, identifier: str) -> set[int] | None:
         """All workers that hold a generic identifier, or None while enough birth dates still disagree."""
-        number = identifier_hash(identifier)
+        number = self._hash_of(identifier)
         candidates = {worker_no for _, worker_no in self._rows.workers_by_identifier([number])}
         candidates |= {worker_no for h, worker_no in self._effects.identifiers_added if h == number}
         candidates -= {worker_no for h, worker_no in self._effects.identifiers_removed if h == number}
@@ -361,10 +396,10 @@ class Linker:
             self._load_workers(part)
             for worker_no in part:
                 worker = self._workers.get(worker_no)
-                if worker is None or identifier not in worker.identifiers:
-                    continue
-                holders.add(worker_no)
-                birth_days |= birth_days_of(identifier, worker.signatures)
+                signatures = [] if worker is None else worker.signatures
+                if any(identifier in signature.identifiers for signature in signatures):
+                    holders.add(worker_no)
+                    birth_days |= birth_days_of(identifier, signatures)
             if len(birth_days) >= GENERIC_BIRTH_DATES_MIN:
                 return None
         return holders
@@ -377,18 +412,18 @@ class Linker:
         members.sort(key=lambda record: record.record_no)
         self._load_workers(worker_nos)
         signatures = self._signatures_of(members, worker_nos)
-        self._load_owners({i for s in signatures for i in s.identifiers if i not in self._owners})
+        self._load_owners({identifier for signature in signatures for identifier in signature.identifiers})
         self._judge(signatures)
         parts = groups(signatures, self._generic)
         numbers = self._numbers_for(parts, members, worker_nos)
         self._forget(worker_nos)
         moves: list[tuple[int, StoredRecord]] = []
         for part, number in zip(parts, numbers, strict=True):
-            worker = self._workers[number] = _Worker(signatures[index] for index in part)
-            self._effects.workers[number] = []
-            self._effects.workers_gone.discard(number)
+            worker = self._workers[number] = Worker(number, (signatures[index] for index in part))
+            self._learning.add(number)
+            self._gone.discard(number)
             for identifier in worker.identifiers:
-                self._index(identifier, number)
+                self._index(identifier, worker)
             for index in part:
                 record = members[index]
                 if record.worker_no != number:
@@ -398,20 +433,7 @@ class Linker:
         for number, record in moves:
             if record.worker_no is not None:
                 self._say("moved", record.worker_no, record)
-            self._give(record, number)
-            self._effects.records[record.record_no] = record
-            self._say("record", number, record)
-
-    def _members(self, worker_nos: set[int]) -> list[StoredRecord]:
-        self._load_whole(worker_nos)
-        # A record may have come to a worker, left and come back: it is there once.
-        found = {
-            record.record_no: record
-            for number in worker_nos
-            for record in self._loaded_of.get(number, ())
-            if record.worker_no == number
-        }
-        return list(found.values())
+            self._say("record", number, self._give(record, number))
 
     def _signatures_of(self, members: Sequence[StoredRecord], worker_nos: Iterable[int]) -> list[Signature]:
         """The signature of each record: the workers know those of their own, a payload need not be decoded for them."""
@@ -461,62 +483,74 @@ class Linker:
     def _forget(self, worker_nos: Iterable[int]) -> None:
         for number in worker_nos:
             worker = self._workers.pop(number, None)
-            self._effects.workers_gone.add(number)
-            self._effects.workers.pop(number, None)
-            for identifier in worker.identifiers if worker is not None else ():
-                self._unindex(identifier, number)
+            self._gone.add(number)
+            self._learning.discard(number)
+            if worker is not None:
+                worker.number = None
+                for identifier in worker.identifiers:
+                    self._unindex(identifier, number)
 
     # -- small effects ---------------------------------------------------------------------------------------------
 
-    def _index(self, identifier: str, worker_no: int) -> None:
-        owners = self._owners.setdefault(identifier, [])
-        if worker_no not in owners:
-            owners.append(worker_no)
-        row = identifier_hash(identifier), worker_no
+    def _index(self, identifier: str, worker: Worker) -> None:
+        number = self._number_of(worker)
+        held = self._owners.get(identifier, ())
+        if number not in held:
+            self._owners[identifier] = (*held, number) if held else worker.alone
+        row = self._hash_of(identifier), number
         if row in self._effects.identifiers_removed:
             self._effects.identifiers_removed.discard(row)
         else:
             self._effects.identifiers_added.add(row)
 
     def _unindex(self, identifier: str, worker_no: int) -> None:
-        owners = self._owners.get(identifier)
-        if owners is not None and worker_no in owners:
-            owners.remove(worker_no)
-        row = identifier_hash(identifier), worker_no
+        held = self._owners.get(identifier)
+        if held is not None:
+            self._owners[identifier] = tuple(number for number in held if number != worker_no)
+        row = self._hash_of(identifier), worker_no
         if row in self._effects.identifiers_added:
             self._effects.identifiers_added.discard(row)
         else:
             self._effects.identifiers_removed.add(row)
 
-    def _say(self, kind: Literal["record", "moved"], worker_no: int, record: StoredRecord) -> None:
+    def _say(self, kind: Literal["record", "moved"], worker_no: int, record: StoredRecord) -> StoredRecord:
+        """Tell what this record is to a worker; the record with the number of what was told."""
+        sequence = self._next_sequence()
         # A record that moves was received long ago; what moves it is the event at hand.
-        message = self._message(kind, worker_no, record.record_no, record, self._caused_at)
-        record.sequence = message.sequence
+        message = _message(kind, worker_no, sequence, record.record_no, record, self._caused_at)
         self._effects.messages.append(message)
+        said = record._replace(sequence=sequence)
+        self._keep(said)
+        return said
 
-    def _message(
-        self,
-        kind: Literal["record", "moved", "pair", "heartbeat"],
-        worker_no: int,
-        record_no: int,
-        record: StoredRecord | FeedRecord,
-        caused_at: int,
-    ) -> LinkMessage:
-        sequence = self.numbers.sequence
-        self.numbers.sequence += 1
-        return LinkMessage(
-            kind,
-            worker_no,
-            sequence,
-            record_no,
-            record.feed,
-            record.record_id,
-            record.version,
-            record.changed_at,
-            record.deleted,
-            record.content_hash,
-            record.partition,
-            record.offset,
-            caused_at,
-            b"" if kind == "moved" else record.payload,
-        )
+
+def _is_newer(event: FeedRecord, stored: StoredRecord | RecordHead) -> bool:
+    """Whether this is a later version, or of two under one number the one that all choose."""
+    before = stored.version, stored.changed_at, stored.content_hash
+    return (event.version, event.changed_at, event.content_hash) > before
+
+
+def _message(
+    kind: Literal["record", "moved", "pair", "heartbeat"],
+    worker_no: int,
+    sequence: int,
+    record_no: int,
+    record: StoredRecord | FeedRecord,
+    caused_at: int,
+) -> LinkMessage:
+    return LinkMessage(
+        kind,
+        worker_no,
+        sequence,
+        record_no,
+        record.feed,
+        record.record_id,
+        record.version,
+        record.changed_at,
+        record.deleted,
+        record.content_hash,
+        record.partition,
+        record.offset,
+        caused_at,
+        b"" if kind == "moved" else record.payload,
+    )

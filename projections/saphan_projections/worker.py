@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
+from saphan_projections.packing import array_head
 from saphan_schemas.topics import EMPLOYMENTS, HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
 
 Attributes = tuple[Any, ...]
@@ -127,7 +128,7 @@ class WorkerState:
             packed = self._packed = dict(zip(self.members, starmap(_packed_member, self.members.items()), strict=True))
         if tail is None:
             tail = self._tail = self._packed_tail()
-        return b"".join((_STATE_HEAD, _array_head(len(packed)), *packed.values(), tail))
+        return b"".join((_STATE_HEAD, array_head(len(packed)), *packed.values(), tail))
 
     def _packed_tail(self) -> bytes:
         if not self.gone and not self.alerts:
@@ -243,8 +244,3 @@ def _known_alert(row: Attributes, members: Mapping[int, Member]) -> KnownAlert:
         employment = members[number]
         record_id, employer_id = employment.record_id, employment.kept[0]
     return KnownAlert(version, told, evidence_hash, record_id, employer_id, rule_version)
-
-
-def _array_head(entries: int) -> bytes:
-    """How msgpack begins an array of so many entries."""
-    return bytes((0x90 | entries,)) if entries < 16 else msgpack.Packer(autoreset=True).pack_array_header(entries)

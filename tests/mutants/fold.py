@@ -9,6 +9,13 @@ _SPECIFIC_AGAIN = (_LINKING + "test_a_generic_identifier_becomes_specific_again_
 _UNDONE = (_LINKING + "test_a_wrong_merge_is_undone_by_the_correction_of_the_record_that_made_it",)
 _ALIKE = (_LINKING + "test_of_two_versions_alike_the_later_change_and_then_the_content_decides_in_any_order",)
 _PAIR = (_LINKING + "test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_deleted",)
+_ONLY_KNOWN_HOLDER = (
+    _LINKING + "test_a_generic_identifier_brings_nobody_to_the_only_worker_of_whom_the_linker_knows_that_he_holds_it"
+)
+_REMEMBERED = (
+    _LINKING
+    + "TestWithFewBirthDates::test_who_remembers_what_the_workers_said_says_the_same_as_who_looks_everything_up",
+)
 _FOLD = "projections/test_worker_fold.py::"
 _CANONICAL = "projections/test_canonical.py::"
 _PLANTED = _CANONICAL + "test_each_planted_fault_shows[%s]"
@@ -119,32 +126,28 @@ _OF_LINKING = (
     ),
     _linking(
         "the version that came last holds",
-        "(event.version, event.changed_at, event.content_hash) <= (",
-        "(event.version, event.changed_at, event.content_hash) == (", *_ANY_ORDER,
+        "if (version, changed_at, content_hash) <= (", "if (version, changed_at, content_hash) == (", *_ANY_ORDER,
     ),
     _linking(
         "a repeat is taken for news",
-        "(event.version, event.changed_at, event.content_hash) <= (",
-        "(event.version, event.changed_at, event.content_hash) < (", *_TWICE,
+        "if (version, changed_at, content_hash) <= (", "if (version, changed_at, content_hash) < (", *_TWICE,
     ),
     _linking(
         "of two contents under one version the one that came first holds",
-        "(event.version, event.changed_at, event.content_hash) <= (",
-        "(event.version, event.changed_at, stored.content_hash) <= (", *_ALIKE,
+        "if (version, changed_at, content_hash) <= (", "if (version, changed_at, stored.content_hash) <= (", *_ALIKE,
     ),
     _linking(
         "when a version was changed does not count",
-        "(event.version, event.changed_at, event.content_hash) <= (",
-        "(event.version, stored.changed_at, event.content_hash) <= (", *_ALIKE,
+        "if (version, changed_at, content_hash) <= (", "if (version, stored.changed_at, content_hash) <= (", *_ALIKE,
     ),
     _linking(
         "a deletion holds whatever its version",
-        "self._effects.stale[event.feed] += 1\n            return",
-        "self._effects.stale[event.feed] += 1\n            if not event.deleted:\n                return", *_ANY_ORDER,
+        "self._effects.stale[feed] += 1\n                    continue",
+        "self._effects.stale[feed] += 1\n                    if not deleted:\n                        continue", *_ANY_ORDER,
     ),
     _linking(
         "a deleted record stays with its worker",
-        "record.worker_no = None", "pass", *_ANY_ORDER,
+        "._replace(worker_no=None)", "._replace(worker_no=worker_before)", *_ANY_ORDER,
     ),
     _linking(
         "a change that takes an identifier back undoes no merge",
@@ -165,11 +168,37 @@ _OF_LINKING = (
     ),
     _linking(
         "every message bears the same number",
-        "self.numbers.sequence += 1", "self.numbers.sequence += 0", *_PAIR,
+        "count(self.numbers.sequence)", "count(self.numbers.sequence, 0)", *_PAIR,
+    ),
+    _linking(
+        "a record that says something else is taken for one that repeats itself",
+        "if worker_no is None or stored.signature_hash != said:", "if worker_no is None:", *_ANY_ORDER, *_REMEMBERED,
+    ),
+    _linking(
+        "a signature stays with a worker whose place others took",
+        "worker.number = None", "pass", *_ANY_ORDER, *_REMEMBERED,
+    ),
+    _linking(
+        "a signature that no record of the worker says any more is still remembered as the worker's",
+        "self._homes.pop(before_hash, None)", "pass",
+        _LINKING + "test_what_a_record_no_longer_says_is_learnt_again_from_another_record",
+    ),
+    _linking(
+        "a signature without a specific identifier is remembered as one worker's",
+        "if not self._generic.issuperset(signature.identifiers):", "if said:", *_ANY_ORDER, *_REMEMBERED,
+    ),
+    Mutant(
+        "a generic identifier has an owner", "saphan_projections.link_memory",
+        "if generic.isdisjoint(signature.identifiers):", "if said:", (_ONLY_KNOWN_HOLDER,),
     ),
     _linking(
         "a deleted pair is not told",
         "if event.feed == EMPLOYER_PAIRS:", "if event.feed == EMPLOYER_PAIRS and not event.deleted:", *_PAIR,
+    ),
+    Mutant(
+        "a record that moves is still its former worker's in the store", "saphan_projections.link_store",
+        "list(map(tuple, effects.records_moved)), unchanged=_KEY_COLUMNS",
+        'list(map(tuple, effects.records_moved)), unchanged=(*_KEY_COLUMNS, "worker_no")', _UNDONE,
     ),
     Mutant(
         "numbers begin anew after a restart", "saphan_projections.link_store",

@@ -78,6 +78,16 @@ def test_rows_that_are_there_are_updated_as_they_would_be_replaced(database: Dat
     assert contributions(database) == dict.fromkeys(range(size), (6, True))
 
 
+def test_new_rows_are_appended(database: Database, size: int) -> None:
+    rows = [(number, b"\x00\\N\tother\n" + str(number).encode()) for number in range(2 * size)]
+    for part in (rows[:size], [], rows[size:]):
+        with database.transaction() as transaction:
+            transaction.insert(LinkWorkerRow, [(value, number) for number, value in part], ("signatures", "worker_no"))
+    with database.reading() as transaction:
+        found = transaction.rows("SELECT worker_no, signatures FROM link_worker ORDER BY worker_no")
+    assert [(number, bytes(value)) for number, value in found] == rows
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_a_row_gives_way_only_to_a_newer_one(database: Database, size: int) -> None:
     with database.transaction() as transaction:

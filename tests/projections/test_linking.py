@@ -208,6 +208,23 @@ class TestWithFewBirthDates:
         run(feed_records([*history, *others, *gone]), shape, link)
         assert_as_defined(link, present(history))
 
+    @settings(max_examples=120, deadline=None)
+    @given(history=changes, cuts=st.sets(st.integers(0, 60)))
+    def test_who_remembers_what_the_workers_said_says_the_same_as_who_looks_everything_up(
+        self, history: list[Change], cuts: set[int]
+    ) -> None:
+        events = feed_records(history)
+        events += events[::3]
+        remembering, forgetting = Link(), Link()
+        for start, end in pairwise([0, *sorted(cuts - {0}), len(events)]):
+            remembering.apply(events[start:end])
+            forgetting.restart()
+            forgetting.apply(events[start:end])
+        assert remembering.messages == forgetting.messages
+        for table in ("record", "link_worker", "link_identifier", "generic_identifier", "link_numbers"):
+            rows = [sorted(link.query(f"SELECT * FROM {table}")) for link in (remembering, forgetting)]  # noqa: S608
+            assert rows[0] == rows[1]
+
     @settings(max_examples=60, deadline=None)
     @given(history=changes, shape=st.randoms(use_true_random=False))
     def test_publishing_everything_twice_says_nothing_new(self, history: list[Change], shape: random.Random) -> None:
@@ -335,3 +352,26 @@ def test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_delet
     ]
     sequences = [message.sequence for message in link.messages]
     assert sequences == sorted(set(sequences))
+
+
+def test_what_a_record_no_longer_says_is_learnt_again_from_another_record() -> None:
+    """The linker remembers whose it was; that the worker's signatures lack it by now, it must remember as well."""
+    history = [Change(1, 1, "a", False), Change(1, 1, "ab", False), Change(2, 1, "a", False)]
+    link = Link()
+    for event in feed_records(history):
+        link.apply([event])
+    assert_as_defined(link, present(history))
+
+
+def test_a_generic_identifier_brings_nobody_to_the_only_worker_of_whom_the_linker_knows_that_he_holds_it() -> None:
+    """After a restart its other holders are not looked up, and the one who comes then seemed to be its owner."""
+    history = [Change(number, number, f"x{chr(ord('a') + number)}", False) for number in range(8)]
+    history += [Change(20, 3, "jx", False), Change(21, 4, "x", False)]
+    events = feed_records(history)
+    link = Link()
+    link.apply(events[:8])
+    link.restart()
+    for event in events[8:]:
+        link.apply([event])
+    assert_as_defined(link, present(history))
+    assert len(link.members()) == 10

@@ -1,0 +1,181 @@
+"""What link remembers of workers between chunks, and what it reads ahead of each so that few reads remain for later."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from itertools import chain, repeat
+
+import msgpack
+
+from saphan_projections.hashing import signed_hashes
+from saphan_projections.identity import Signature, identifier_hash
+from saphan_projections.link_records import LinkRows, RecordHead, Row, StoredRecord
+
+#: One packer for all: a new one for each signature costs as much as the signature itself.
+pack_signature: Callable[[Signature], bytes] = msgpack.Packer().pack
+
+#: A record's feed and id.
+Key = tuple[str, str]
+
+
+class Worker:
+    """One worker and all different signatures of the worker's records.
+
+    ``number`` is None once others took the worker's place. ``packed`` are the signatures as :func:`pack_signature`
+    makes them: few are ever looked at again, and as objects those of a hundred thousand workers would fill the memory.
+    ``alone`` is the worker as the only owner of an identifier, one object for all of them.
+    """
+
+    __slots__ = ("alone", "number", "packed")
+
+    def __init__(self, number: int, signatures: Iterable[Signature]) -> None:
+        self.number: int | None = number
+        self.alone = (number,)
+        self.packed = list(map(pack_signature, signatures))
+
+    @property
+    def signatures(self) -> list[Signature]:
+        """The different signatures."""
+        return [Signature._make(msgpack.unpackb(packed, use_list=False)) for packed in self.packed]
+
+    @property
+    def identifiers(self) -> set[str]:
+        """All identifiers in the signatures."""
+        return {identifier for signature in self.signatures for identifier in signature.identifiers}
+
+
+class LinkMemory:
+    """Owners of identifiers, workers and records, as they are at this point of a chunk."""
+
+    def __init__(self, rows: LinkRows, cached_workers_max: int) -> None:
+        self._rows = rows
+        self._cached_workers_max = cached_workers_max
+        self._workers: dict[int, Worker] = {}
+        self._owners: dict[str, tuple[int, ...]] = {}
+        self._generic: set[str] = set()
+        #: Whose a signature is that has a specific identifier, by its hash, as long as the worker has its number.
+        self._homes: dict[int, Worker] = {}
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget the records of the chunk before, and everything once it is too much."""
+        #: What the store knows of the chunk's records.
+        self._known: dict[Key, RecordHead] = {}
+        #: Keys that come more than once in the chunk: the order of their events counts.
+        self._repeated: set[Key] = set()
+        #: The numbers of the records whose news have been taken in.
+        self._record_nos: dict[Key, int] = {}
+        #: Rows of records that were placed all at once.
+        self._placed: dict[int, Row] = {}
+        #: The present version of each record that was looked at by itself.
+        self._records: dict[int, StoredRecord] = {}
+        #: Records by the workers that they have belonged to in this chunk.
+        self._records_of: defaultdict[int, list[int]] = defaultdict(list)
+        #: Workers all of whose records are loaded.
+        self._whole: set[int] = set()
+        #: Workers whose numbers were given up in this chunk: the store does not know it yet.
+        self._gone: set[int] = set()
+        self._identifier_hashes: dict[str, int] = {}
+        if len(self._workers) > self._cached_workers_max:
+            self._workers, self._owners, self._generic, self._homes = {}, {}, set(), {}
+
+    def _read_ahead(
+        self,
+        keys: Sequence[Key],
+        key_hashes: Collection[int],
+        said: Sequence[int],
+        signatures: Sequence[Signature | None],
+    ) -> dict[int, Signature]:
+        """Load whose the chunk's records are and who owns what they name for the first time.
+
+        Returns the signatures, by their hashes, that new records bring and of which nobody is known to be the home.
+        Each has such a record that comes once, so that it is certain to be placed.
+        """
+        known = self._known = {(head.feed, head.record_id): head for head in self._rows.heads_by_key(key_hashes)}
+        if len(set(keys)) < len(keys):
+            self._repeated = {key for key, times in Counter(keys).items() if times > 1}
+        homes = self._homes
+        unhoused = [
+            (key, number, signature)
+            for key, number, signature in zip(keys, said, signatures, strict=True)
+            # 0: a record that belongs to nobody
+            if number and signature and ((home := homes.get(number)) is None or home.number is None)
+        ]
+        # A stored record that repeats what it said says nothing of whose it is, even if its home has been forgotten.
+        changed = [row for row in unhoused if (head := known.get(row[0])) is None or head.signature_hash != row[1]]
+        named = {number: signature for _, number, signature in changed}
+        self._load_owners(set(chain.from_iterable([signature.identifiers for signature in named.values()])))
+        once = [row for row in changed if row[0] not in known and row[0] not in self._repeated]
+        return {number: signature for _, number, signature in once}
+
+    def _record(self, record_no: int) -> StoredRecord:
+        """The present version of a record that was read, placed or made."""
+        record = self._records.get(record_no)
+        return StoredRecord._make(self._placed[record_no]) if record is None else record
+
+    def _load(self, records: Iterable[StoredRecord]) -> None:
+        for record in records:
+            number = record.record_no
+            if number not in self._records and number not in self._placed:
+                self._records[number] = record
+                if record.worker_no is not None:
+                    self._records_of[record.worker_no].append(number)
+
+    def _load_whole(self, worker_nos: Collection[int]) -> None:
+        """Load all records of these workers."""
+        missing = [number for number in worker_nos if number not in self._whole]
+        if missing:
+            self._load(self._rows.records_of_workers(missing))
+            self._whole.update(missing)
+
+    def _load_owners(self, identifiers: Collection[str]) -> None:
+        wanted = [identifier for identifier in identifiers if identifier not in self._owners]
+        if not wanted:
+            return
+        hashes = dict(zip(wanted, signed_hashes([identifier.encode() for identifier in wanted]), strict=True))
+        self._identifier_hashes.update(hashes)
+        self._owners.update(zip(wanted, repeat(())))
+        generic = self._rows.generic_among(hashes.values()).intersection(wanted)
+        self._generic |= generic
+        # A generic identifier may have very many holders, who are looked up only when it might become specific again.
+        for identifier in generic:
+            del hashes[identifier]
+        held = list(self._rows.workers_by_identifier(hashes.values()))
+        self._load_workers({worker_no for _, worker_no in held})
+        holders: defaultdict[int, list[int]] = defaultdict(list)
+        for number, worker_no in held:
+            holders[number].append(worker_no)
+        for identifier, number in hashes.items() if held else ():
+            for worker_no in holders.get(number, ()):
+                worker = self._workers.get(worker_no)
+                if worker is not None and identifier in worker.identifiers:
+                    before = self._owners[identifier]
+                    self._owners[identifier] = (*before, worker_no) if before else worker.alone
+
+    def _hash_of(self, identifier: str) -> int:
+        known = self._identifier_hashes.get(identifier)
+        return identifier_hash(identifier) if known is None else known
+
+    def _load_workers(self, worker_nos: Collection[int]) -> None:
+        missing = [number for number in worker_nos if number not in self._workers and number not in self._gone]
+        if missing:
+            for number, signatures in self._rows.signatures_of_workers(missing):
+                self._workers[number] = Worker(number, signatures)
+
+    def _members(self, worker_nos: set[int]) -> list[StoredRecord]:
+        self._load_whole(worker_nos)
+        # A record may have come to a worker, left and come back: it is there once.
+        found = {record_no for number in worker_nos for record_no in self._records_of.get(number, ())}
+        members = map(self._record, found)
+        return [record for record in members if record.worker_no in worker_nos]
+
+    def _specific(self, signature: Signature) -> Sequence[str]:
+        """The identifiers of a signature that can join it to others."""
+        identifiers = signature.identifiers
+        if self._generic.isdisjoint(identifiers):
+            return identifiers
+        return [identifier for identifier in identifiers if identifier not in self._generic]
+
+    def _owners_of(self, signature: Signature) -> set[int]:
+        """Who holds the signature's specific identifiers."""
+        self._load_owners(signature.identifiers)
+        return {number for identifier in self._specific(signature) for number in self._owners[identifier]}
