@@ -1,13 +1,14 @@
 """What link remembers of workers between chunks, and what it reads ahead of each so that few reads remain for later."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain, repeat
+from types import MappingProxyType
 
 import msgpack
 
 from saphan_projections.hashing import signed_hashes
-from saphan_projections.identity import Signature, identifier_hash
+from saphan_projections.identity import Signature, identifier_hash, signature_hashes
 from saphan_projections.link_records import LinkRows, RecordHead, Row, StoredRecord
 
 #: One packer for all: a new one for each signature costs as much as the signature itself.
@@ -21,26 +22,36 @@ class Worker:
     """One worker and all different signatures of the worker's records.
 
     ``number`` is None once others took the worker's place. ``packed`` are the signatures as :func:`pack_signature`
-    makes them: few are ever looked at again, and as objects those of a hundred thousand workers would fill the memory.
-    ``alone`` is the worker as the only owner of an identifier, one object for all of them.
+    makes them, ``said`` their hashes: few are ever looked at again, and as objects those of a hundred thousand workers
+    would fill the memory. There may be signatures among them that no record bears any more, as long as one bears more
+    than they say. ``alone`` is the worker as the only owner of an identifier, one object for all of them.
     """
 
-    __slots__ = ("alone", "number", "packed")
+    __slots__ = ("alone", "number", "packed", "said")
 
-    def __init__(self, number: int, signatures: Iterable[Signature]) -> None:
+    def __init__(self, number: int, signatures: Mapping[int, Signature] = MappingProxyType({})) -> None:
         self.number: int | None = number
         self.alone = (number,)
-        self.packed = list(map(pack_signature, signatures))
+        self.packed = list(map(pack_signature, signatures.values()))
+        self.said = list(signatures)
 
     @property
     def signatures(self) -> list[Signature]:
         """The different signatures."""
-        return [Signature._make(msgpack.unpackb(packed, use_list=False)) for packed in self.packed]
+        return list(map(_unpack_signature, self.packed))
+
+    def signature(self, said: int) -> Signature | None:
+        """The signature with this hash."""
+        return _unpack_signature(self.packed[self.said.index(said)]) if said in self.said else None
 
     @property
     def identifiers(self) -> set[str]:
         """All identifiers in the signatures."""
         return {identifier for signature in self.signatures for identifier in signature.identifiers}
+
+
+def _unpack_signature(packed: bytes) -> Signature:
+    return Signature._make(msgpack.unpackb(packed, use_list=False))
 
 
 class LinkMemory:
@@ -62,6 +73,8 @@ class LinkMemory:
         self._known: dict[Key, RecordHead] = {}
         #: Keys that come more than once in the chunk: the order of their events counts.
         self._repeated: set[Key] = set()
+        #: Changed records that will only say more than before, and of the same worker.
+        self._adding: set[Key] = set()
         #: The numbers of the records whose news have been taken in.
         self._record_nos: dict[Key, int] = {}
         #: Rows of records that were placed all at once.
@@ -84,28 +97,30 @@ class LinkMemory:
         key_hashes: Collection[int],
         said: Sequence[int],
         signatures: Sequence[Signature | None],
-    ) -> dict[int, Signature]:
+    ) -> tuple[dict[int, Signature], list[int]]:
         """Load whose the chunk's records are and who owns what they name for the first time.
 
-        Returns the signatures, by their hashes, that new records bring and of which nobody is known to be the home.
-        Each has such a record that comes once, so that it is certain to be placed.
+        Returns the signatures, by their hashes, that new records bring and of which nobody is known to be the home, and
+        which events let a stored record say something that nobody is known to be the home of. All of them are of
+        records that come once in the chunk.
         """
         known = self._known = {(head.feed, head.record_id): head for head in self._rows.heads_by_key(key_hashes)}
         if len(set(keys)) < len(keys):
             self._repeated = {key for key, times in Counter(keys).items() if times > 1}
         homes = self._homes
         unhoused = [
-            (key, number, signature)
-            for key, number, signature in zip(keys, said, signatures, strict=True)
+            (at, key, number, signature)
+            for at, (key, number, signature) in enumerate(zip(keys, said, signatures, strict=True))
             # 0: a record that belongs to nobody
             if number and signature and ((home := homes.get(number)) is None or home.number is None)
         ]
         # A stored record that repeats what it said says nothing of whose it is, even if its home has been forgotten.
-        changed = [row for row in unhoused if (head := known.get(row[0])) is None or head.signature_hash != row[1]]
-        named = {number: signature for _, number, signature in changed}
+        news = [row for row in unhoused if (head := known.get(row[1])) is None or head.signature_hash != row[2]]
+        named = {number: signature for _, _, number, signature in news}
         self._load_owners(set(chain.from_iterable([signature.identifiers for signature in named.values()])))
-        once = [row for row in changed if row[0] not in known and row[0] not in self._repeated]
-        return {number: signature for _, number, signature in once}
+        once = [row for row in news if row[1] not in self._repeated]
+        fresh = {number: signature for _, key, number, signature in once if key not in known}
+        return fresh, [at for at, key, _, _ in once if key in known]
 
     def _record(self, record_no: int) -> StoredRecord:
         """The present version of a record that was read, placed or made."""
@@ -159,7 +174,11 @@ class LinkMemory:
         missing = [number for number in worker_nos if number not in self._workers and number not in self._gone]
         if missing:
             for number, signatures in self._rows.signatures_of_workers(missing):
-                self._workers[number] = Worker(number, signatures)
+                self._workers[number] = Worker(number, dict(zip(signature_hashes(signatures), signatures, strict=True)))
+
+    def _size(self, worker_no: int) -> tuple[int, int]:
+        """A key that puts workers in order by how much is known of each."""
+        return len(self._workers[worker_no].said), -worker_no
 
     def _members(self, worker_nos: set[int]) -> list[StoredRecord]:
         self._load_whole(worker_nos)

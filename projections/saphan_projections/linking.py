@@ -19,7 +19,6 @@ from saphan_projections.identity import (
     groups,
     is_generic,
     only_adds,
-    signature_hash,
 )
 from saphan_projections.link_memory import Key, LinkMemory, Worker, pack_signature
 from saphan_projections.link_records import (
@@ -88,7 +87,9 @@ class Linker(LinkMemory):
         keys = list(map(_key_of, chunk))
         key_hashes = record_key_hashes(keys)
         said = list(map(_hash_in, chunk))
-        self._settle(self._read_ahead(keys, key_hashes, said, list(map(_signature_in, chunk))))
+        fresh, changed = self._read_ahead(keys, key_hashes, said, list(map(_signature_in, chunk)))
+        self._settle(fresh)
+        self._add([chunk[at] for at in changed])
         others = self._place(list(map(_Arrival, chunk, keys, key_hashes)), said)
         self._expect(others)
         for arrival in others:
@@ -133,9 +134,26 @@ class Linker(LinkMemory):
             if not self._makes_generic(worker, signature):
                 self._learn(worker, signature, said)
 
+    def _add(self, changed: Sequence[FeedRecord]) -> None:
+        """Note which stored records only say more than before, so that their worker learns it and nobody moves."""
+        heads = [self._known[_key_of(event)] for event in changed]
+        self._load_workers({head.worker_no for head in heads if head.worker_no is not None})
+        for event, head in zip(changed, heads, strict=True):
+            signature = event.signature
+            worker = None if head.worker_no is None else self._workers.get(head.worker_no)
+            before = None if worker is None else worker.signature(head.signature_hash)
+            if worker is None or before is None or signature is None or not only_adds(before, signature):
+                continue
+            if not _is_newer(event, head) or self._makes_generic(worker, signature):
+                continue
+            if self._owners_of(signature) <= {worker.number}:
+                self._learn(worker, signature, event.signature_hash)
+                self._adding.add(_key_of(event))
+
     def _place(self, arrivals: Sequence[_Arrival], said: Iterable[int]) -> list[_Arrival]:
         """Take in all records whose owner is known beforehand; returns the others, in order."""
         known, homes, record_nos, repeated = self._known, self._homes, self._record_nos, self._repeated
+        adding = self._adding
         others: list[_Arrival] = []
         new: list[_Arrival] = []
         new_owners: list[int] = []
@@ -157,7 +175,11 @@ class Linker(LinkMemory):
                     next_no += 1
                     new.append(arrival)
                     new_owners.append(home.number)
-            elif head.signature_hash == number and head.worker_no is not None and _is_newer(arrival[0], head):
+            elif (
+                head.worker_no is not None
+                and (head.signature_hash == number or key in adding)
+                and _is_newer(arrival[0], head)
+            ):
                 record_nos[key] = head.record_no
                 changed.append(arrival)
                 heads.append(head)
@@ -206,10 +228,11 @@ class Linker(LinkMemory):
             if head is not None and head.worker_no is not None and head.signature_hash != event.signature_hash:
                 workers.add(head.worker_no)
             if event.signature is not None and not event.deleted:
-                owners = self._owners_of(event.signature)
-                if len(owners) > 1:
-                    workers |= owners
+                # The largest one's records stay where they are, or are loaded later.
+                workers.update(sorted(self._owners_of(event.signature), key=self._size)[:-1])
         self._load_whole(workers)
+        known = [self._workers[number] for number in workers if number in self._workers]
+        self._load_owners({identifier for worker in known for identifier in worker.identifiers})
 
     def _one(self, event: FeedRecord, key: Key, key_hash: int) -> None:
         self._caused_at = event.received_at
@@ -249,7 +272,7 @@ class Linker(LinkMemory):
         elif stored.signature_hash == event.signature_hash:
             self._say("record", stored.worker_no, record)
         else:
-            before = self._signature_of_payload(event.feed, stored.payload)
+            (before,) = self._signatures_of([stored], {stored.worker_no})
             self._reattach(record, stored.worker_no, before, None if event.deleted else event.signature)
 
     def _attach(self, event: FeedRecord, record: StoredRecord) -> None:
@@ -261,24 +284,27 @@ class Linker(LinkMemory):
         if event.signature is None or event.deleted:
             return
         owners = self._owners_of(event.signature)
-        if len(owners) > 1:
+        if len(owners) > 1 and not self._stay_one(owners, event.signature):
             self._regroup(owners, record)
             return
-        worker = self._workers[owners.pop()] if owners else self._new_worker()
+        worker = self._joined(owners) if owners else self._new_worker()
         number = self._number_of(worker)
         self._say("record", number, self._give(record, number))
-        makes_generic = self._makes_generic(worker, event.signature)
-        self._learn(worker, event.signature, event.signature_hash)
+        self._learn_and_judge(worker, event.signature, event.signature_hash)
+
+    def _learn_and_judge(self, worker: Worker, signature: Signature, said: int) -> None:
+        """As :meth:`_learn`, and part the worker's records where an identifier turns out to be too many people's."""
+        makes_generic = self._makes_generic(worker, signature)
+        self._learn(worker, signature, said)
         if makes_generic:
-            self._regroup({number}, None)
+            self._regroup({self._number_of(worker)}, None)
 
     def _learn(self, worker: Worker, signature: Signature, said: int) -> None:
         """Note what a worker's record says of whose it is; the worker's records stay together."""
         number = self._number_of(worker)
         if self._specific(signature):
             self._homes[said] = worker
-        packed = pack_signature(signature)
-        if packed in worker.packed:
+        if said in worker.said:
             return
         self._learning.add(number)
         for identifier in signature.identifiers:
@@ -287,7 +313,8 @@ class Linker(LinkMemory):
                 identifier not in self._generic or identifier not in worker.identifiers
             ):
                 self._index(identifier, worker)
-        worker.packed.append(packed)
+        worker.packed.append(pack_signature(signature))
+        worker.said.append(said)
 
     def _makes_generic(self, worker: Worker, signature: Signature) -> bool:
         """Whether with this signature the worker's show that an identifier is too many people's to join anybody."""
@@ -295,20 +322,6 @@ class Linker(LinkMemory):
             return False
         signatures = [*worker.signatures, signature]
         return any(is_generic(identifier, signatures) for identifier in self._specific(signature))
-
-    def _replace(self, worker_no: int, before: Signature, signature: Signature, said: int) -> None:
-        """Note that a worker's record says more than before; the worker's records stay together."""
-        self._load_workers((worker_no,))
-        worker = self._workers[worker_no]
-        makes_generic = self._makes_generic(worker, signature)
-        self._learn(worker, signature, said)
-        before_hash, packed = signature_hash(before), pack_signature(before)
-        if packed in worker.packed and all(r.signature_hash != before_hash for r in self._members({worker_no})):
-            worker.packed.remove(packed)
-            self._homes.pop(before_hash, None)
-            self._learning.add(worker_no)
-        if makes_generic:
-            self._regroup({worker_no}, None)
 
     @staticmethod
     def _number_of(worker: Worker) -> int:
@@ -326,7 +339,7 @@ class Linker(LinkMemory):
 
     def _new_worker(self) -> Worker:
         number = self._new_number()
-        worker = self._workers[number] = Worker(number, ())
+        worker = self._workers[number] = Worker(number)
         return worker
 
     def _next_sequence(self) -> int:
@@ -363,7 +376,8 @@ class Linker(LinkMemory):
             touched |= self._owners_of(signature)
             if len(touched) == 1 and only_adds(before, signature):
                 self._say("record", worker_before, record)
-                self._replace(worker_before, before, signature, record.signature_hash)
+                self._load_workers((worker_before,))
+                self._learn_and_judge(self._workers[worker_before], signature, record.signature_hash)
                 return
         self._regroup(touched, record)
         self._revive(before)
@@ -419,7 +433,7 @@ class Linker(LinkMemory):
         self._forget(worker_nos)
         moves: list[tuple[int, StoredRecord]] = []
         for part, number in zip(parts, numbers, strict=True):
-            worker = self._workers[number] = Worker(number, (signatures[index] for index in part))
+            worker = self._workers[number] = Worker(number, {members[i].signature_hash: signatures[i] for i in part})
             self._learning.add(number)
             self._gone.discard(number)
             for identifier in worker.identifiers:
@@ -431,18 +445,42 @@ class Linker(LinkMemory):
                 elif record is arrived:
                     self._say("record", number, record)
         for number, record in moves:
-            if record.worker_no is not None:
-                self._say("moved", record.worker_no, record)
-            self._say("record", number, self._give(record, number))
+            self._move(record, number)
+
+    def _stay_one(self, worker_nos: Iterable[int], signature: Signature) -> bool:
+        """Whether workers whom a signature joins are one person in any case: too few birth dates to doubt it."""
+        workers = [self._workers[number] for number in worker_nos]
+        birth_days = {said.birth_day for worker in workers for said in worker.signatures} | {signature.birth_day}
+        return len(birth_days - {None}) < GENERIC_BIRTH_DATES_MIN
+
+    def _joined(self, worker_nos: Iterable[int]) -> Worker:
+        """One worker of several, all of whose records stay together from now on."""
+        first, *others = sorted(worker_nos, key=self._size, reverse=True)
+        worker = self._workers[first]
+        for number in others:
+            other = self._workers[number]
+            members = sorted(self._members({number}))
+            self._load_owners(other.identifiers)
+            self._forget((number,))
+            for said, signature in zip(other.said, other.signatures, strict=True):
+                self._learn(worker, signature, said)
+            for record in members:
+                self._move(record, first)
+        return worker
+
+    def _move(self, record: StoredRecord, worker_no: int) -> None:
+        """Take a record from its worker, if it has one, and give it to another."""
+        if record.worker_no is not None:
+            self._say("moved", record.worker_no, record)
+        self._say("record", worker_no, self._give(record, worker_no))
 
     def _signatures_of(self, members: Sequence[StoredRecord], worker_nos: Iterable[int]) -> list[Signature]:
         """The signature of each record: the workers know those of their own, a payload need not be decoded for them."""
-        known = {
-            signature_hash(signature): signature
-            for number in worker_nos
-            if number in self._workers
-            for signature in self._workers[number].signatures
-        }
+        known: dict[int, Signature] = {}
+        for number in worker_nos:
+            worker = self._workers.get(number)
+            if worker is not None:
+                known.update(zip(worker.said, worker.signatures, strict=True))
         return [
             known.get(record.signature_hash) or self._signature_of_payload(record.feed, record.payload)
             for record in members

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from saphan_projections import identity, link_store, linking
 from saphan_projections.database import Database, create_tables
-from saphan_projections.identity import Signature, generic_identifiers, groups, identifier_hash, signature_hash
+from saphan_projections.identity import (
+    Signature,
+    generic_identifiers,
+    groups,
+    identifier_hash,
+    only_adds,
+    signature_hash,
+)
 from saphan_projections.link_records import FeedRecord, LinkMessage
 from saphan_projections.link_store import LinkRowsOf
 from saphan_projections.linking import Linker
@@ -143,7 +150,13 @@ def assert_as_defined(link: Link, world: dict[str, Signature]) -> None:
         worker_no: {Signature(*row) for row in msgpack.unpackb(packed, use_list=False)}
         for worker_no, packed in link.query("SELECT worker_no, signatures FROM link_worker")
     }
-    assert kept == {worker_no: {world[record] for record in group} for worker_no, group in members.items()}
+    borne = {worker_no: {world[record] for record in group} for worker_no, group in members.items()}
+    assert kept.keys() == borne.keys()
+    for worker_no, signatures_kept in kept.items():
+        assert signatures_kept >= borne[worker_no]
+        # What a record said before it said more may be kept, since it says nothing else.
+        for former in signatures_kept - borne[worker_no]:
+            assert any(only_adds(former, signature) for signature in borne[worker_no])
 
 
 @pytest.fixture
