@@ -1,19 +1,18 @@
 """How integrate's knowledge is read and written: workers, their employments, enrolments, contributions and alerts."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
-from operator import itemgetter
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from saphan_projections.alerts import KIND, Pair, RecordReference
 from saphan_projections.database import Row, Transaction
 from saphan_projections.integrating import (
-    CONTRIBUTION_FIELDS,
     AlertChange,
     IntegrateEffects,
     StoredPair,
     WorkerChange,
     WorkerRecord,
 )
+from saphan_projections.kept import HANDED_ON
 from saphan_projections.tables import (
     AlertHistoryRow,
     AlertRow,
@@ -25,10 +24,9 @@ from saphan_projections.tables import (
     WorkerRow,
 )
 from saphan_projections.worker import Member
-from saphan_schemas.topics import EMPLOYER_PAIRS
+from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS
 
-_CONTRIBUTION: Callable[[Mapping[str, Any]], tuple[Any, ...]] = itemgetter(*CONTRIBUTION_FIELDS)
-_UNSAID = (None,) * len(CONTRIBUTION_FIELDS)
+_UNSAID = (None,) * len(HANDED_ON[CONTRIBUTIONS])
 
 
 class IntegrateRowsOf:
@@ -177,7 +175,7 @@ def _write_enrolments(transaction: Transaction, partition: int, rows: dict[tuple
 
 
 def _contribution_row(event: WorkerRecord) -> tuple[Any, ...]:
-    message, record = event
+    message, kept = event
     return (
         message.worker_no,
         message.record_no,
@@ -186,7 +184,7 @@ def _contribution_row(event: WorkerRecord) -> tuple[Any, ...]:
         message.record_id,
         message.version,
         message.content_hash,
-        *(_UNSAID if record is None else _CONTRIBUTION(record)),
+        *(_UNSAID if kept is None else kept),
     )
 
 

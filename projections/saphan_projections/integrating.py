@@ -6,7 +6,6 @@ a function of what this partition was sent, in order.
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any, NamedTuple, Protocol
 
 import msgpack
@@ -15,24 +14,11 @@ from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id,
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.law import Law, eligibility
 from saphan_projections.link_records import LinkMessage
-from saphan_projections.worker import KEPT, Attributes, KnownAlert, Member, WorkerState
+from saphan_projections.worker import Attributes, KnownAlert, Member, WorkerState
 from saphan_projections.worker_view import View, employments, insurances, view, worker_id
-from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS, EMPLOYMENTS, INSURED_PERSONS
+from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_day
 
-#: What of a contribution becomes columns of its row, in their order.
-CONTRIBUTION_FIELDS = ("month", "sso_account", "sso_branch", "wage_satang", "amount_satang", "paid_on")
-#: All that integrate looks at in the agencies' records, by feed; of other feeds it may look at anything.
-FIELDS_USED: Mapping[str, Collection[str]] = {
-    **KEPT,
-    CONTRIBUTIONS: CONTRIBUTION_FIELDS,
-    EMPLOYER_PAIRS: ("sso_account", "sso_branch", "employer_id"),
-}
-
-#: Takes what is kept out of a record, by feed; each keeps several fields.
-_KEPT_OF: Mapping[str, Callable[[Mapping[str, Any]], Attributes]] = {
-    feed: itemgetter(*names) for feed, names in KEPT.items()
-}
 #: One packer for all: a new one for each value costs as much as a small value itself.
 _pack: Callable[[Any], bytes] = msgpack.Packer().pack
 
@@ -41,10 +27,10 @@ _UNTOLD = "untold"
 
 
 class WorkerRecord(NamedTuple):
-    """A message of worker.records.v2 with its decoded payload (None when the record moved away)."""
+    """A message of worker.records.v2 with what is handed on of the record (None when it moved away)."""
 
     message: LinkMessage
-    record: Mapping[str, Any] | None
+    kept: Attributes | None
 
 
 class StoredPair(NamedTuple):
@@ -202,20 +188,20 @@ class Integrator:
     # -- one event -------------------------------------------------------------------------------------------------
 
     def _one(self, event: WorkerRecord) -> None:
-        message, record = event
+        message, kept = event
         kind = message.kind
         if kind == "heartbeat":
-            self._heartbeat(message, record)
+            self._heartbeat(message, kept)
         elif kind == "pair":
-            self._pair(message, record)
+            self._pair(message, kept)
         elif message.feed == CONTRIBUTIONS:
             self._contribution(event)
         elif kind == "moved" or message.deleted:
             self._away(message)
         else:
-            self._put(message, record or {})
+            self._put(message, kept or ())
 
-    def _put(self, message: LinkMessage, record: Mapping[str, Any]) -> None:
+    def _put(self, message: LinkMessage, kept: Attributes) -> None:
         (
             _,
             worker_no,
@@ -232,7 +218,6 @@ class Integrator:
             _,
             _,
         ) = message
-        kept = _KEPT_OF[feed](record)
         if "" in kept:
             # Agencies are only warned of empty texts: they say nothing, and must not hide what another record says.
             kept = tuple([None if value == "" else value for value in kept])
@@ -283,22 +268,23 @@ class Integrator:
         if known is None or event.message.sequence > known.message.sequence:
             self._effects.contributions[key] = event
 
-    def _heartbeat(self, message: LinkMessage, record: Mapping[str, Any] | None) -> None:
-        until = int(record["complete_until"]) if record is not None else 0
+    def _heartbeat(self, message: LinkMessage, kept: Attributes | None) -> None:
+        until = int(kept[0]) if kept is not None else 0
         if until <= self._watermarks.get(message.record_id, -1):
             return
         self._watermarks[message.record_id] = self._effects.watermarks[message.record_id] = until
         if message.record_id == INSURED_PERSONS:
             self._look_again(message)
 
-    def _pair(self, message: LinkMessage, record: Mapping[str, Any] | None) -> None:
+    def _pair(self, message: LinkMessage, kept: Attributes | None) -> None:
         known = self._pairs.get(message.record_no)
-        if (known is not None and message.sequence <= known.sequence) or record is None:
+        if (known is not None and message.sequence <= known.sequence) or kept is None:
             return
         reference = RecordReference(
             message.feed, message.record_id, message.version, message.source_partition, message.source_offset
         )
-        pair = Pair(reference, record["sso_account"], record["sso_branch"], record["employer_id"])
+        account, branch, employer_id = kept
+        pair = Pair(reference, account, branch, employer_id)
         stored = StoredPair(message.record_no, message.sequence, not message.deleted, pair)
         if known is not None:
             self._unindex_pair(known)

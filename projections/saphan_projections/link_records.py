@@ -13,6 +13,7 @@ class FeedRecord(NamedTuple):
     """One decoded feed message. ``signature`` is None for a feed whose records belong to no worker.
 
     ``signature_hash`` is 0 where the record belongs to nobody now, because of its feed or because it is deleted.
+    ``payload`` is the message as it came, ``kept`` what of it is handed on (:mod:`saphan_projections.kept`).
     """
 
     feed: str
@@ -27,6 +28,7 @@ class FeedRecord(NamedTuple):
     signature: Signature | None
     signature_hash: int
     payload: bytes
+    kept: bytes
 
 
 class StoredRecord(NamedTuple):
@@ -69,6 +71,7 @@ class RecordHead(NamedTuple):
 class LinkMessage(NamedTuple):
     """What integrate is told, copied from the record when the message is made.
 
+    ``payload`` is what is handed on of the record, none when it moves away.
     ``received_at`` is the broker's time of the feed message for which it is told: for a record that moves, of the
     message that made it move.
     """
@@ -87,6 +90,16 @@ class LinkMessage(NamedTuple):
     source_offset: int
     received_at: int
     payload: bytes
+
+
+class Payloads(Protocol):
+    """What a record's message says, which link keeps as it came."""
+
+    def signature(self, feed: str, payload: bytes) -> Signature:
+        """Whose the record is."""
+
+    def kept(self, feed: str, payload: bytes) -> bytes:
+        """What of it is handed on, as :func:`saphan_projections.kept.pack_kept` packs it."""
 
 
 class LinkRows(Protocol):

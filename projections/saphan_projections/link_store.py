@@ -8,6 +8,7 @@ import msgpack
 
 from saphan_projections.database import Row, Transaction
 from saphan_projections.identity import Signature, identifier_hash
+from saphan_projections.kept import pack_kept
 from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, RecordHead, StoredRecord
 from saphan_projections.packing import packed_array
 from saphan_projections.tables import (
@@ -19,6 +20,7 @@ from saphan_projections.tables import (
     PendingHeartbeatRow,
     RecordRow,
 )
+from saphan_schemas.topics import HEARTBEATS
 
 _RECORD_COLUMNS = (
     "record_no, key_hash, worker_no, feed, record_id, version, changed_at, content_hash, deleted,"
@@ -187,7 +189,7 @@ def is_reached(end_offsets: Mapping[int, int], next_offsets: Mapping[int, int]) 
 def as_feed_record(heartbeat: PendingHeartbeat) -> FeedRecord:
     """The heartbeat as something that :meth:`saphan_projections.linking.Linker.broadcast` can say."""
     return FeedRecord(
-        "feed-heartbeats.v1",
+        HEARTBEATS,
         heartbeat.feed,
         0,
         heartbeat.complete_until,
@@ -199,4 +201,5 @@ def as_feed_record(heartbeat: PendingHeartbeat) -> FeedRecord:
         None,
         0,
         heartbeat.payload,
+        pack_kept((heartbeat.complete_until,)),
     )

@@ -27,6 +27,7 @@ from saphan_projections.link_records import (
     LinkMessage,
     LinkRows,
     Numbers,
+    Payloads,
     RecordHead,
     Row,
     StoredRecord,
@@ -60,17 +61,16 @@ class Linker(LinkMemory):
         self,
         rows: LinkRows,
         numbers: Numbers,
-        signature_of_payload: Callable[[str, bytes], Signature],
+        payloads: Payloads,
         cached_workers_max: int = 250_000,
     ) -> None:
         self.numbers = numbers
-        self._signature_of_payload = signature_of_payload
+        self._payloads = payloads
         super().__init__(rows, cached_workers_max)
 
     def _begin(self) -> None:
         super()._begin()
         self._effects = LinkEffects()
-        self._caused_at = 0
         self._first_record_no = self.numbers.record_no
         #: Workers of whom something new is known.
         self._learning: set[int] = set()
@@ -113,7 +113,7 @@ class Linker(LinkMemory):
 
     def broadcast(self, kind: Literal["heartbeat"], event: FeedRecord) -> LinkMessage:
         """A message for every partition of integrate."""
-        return _message(kind, 0, self._next_sequence(), 0, event, event.received_at)
+        return _message(kind, 0, self._next_sequence(), 0, event, event.received_at, event.kept)
 
     # -- all at once -----------------------------------------------------------------------------------------------
 
@@ -198,7 +198,7 @@ class Linker(LinkMemory):
         events, _, key_hashes = zip(*arrivals, strict=True)
         (
             feeds, record_ids, versions, changed_at, content_hashes, deleted, partitions, offsets, received_at,
-            _, said, payloads,
+            _, said, payloads, kept,
         ) = zip(*events, strict=True)  # fmt: skip
         first = self.numbers.sequence
         sequences = range(first, first + len(arrivals))
@@ -210,7 +210,7 @@ class Linker(LinkMemory):
         self._placed.update(zip(record_nos, rows, strict=True))
         messages = zip(
             repeat("record"), owners, sequences, record_nos, feeds, record_ids, versions, changed_at, deleted,
-            content_hashes, partitions, offsets, received_at, payloads,
+            content_hashes, partitions, offsets, received_at, kept,
         )  # fmt: skip
         self._effects.messages.extend(map(_LINK_MESSAGE, messages))
         for worker_no, record_no in zip(owners, record_nos, strict=True):
@@ -234,8 +234,11 @@ class Linker(LinkMemory):
         known = [self._workers[number] for number in workers if number in self._workers]
         self._load_owners({identifier for worker in known for identifier in worker.identifiers})
 
+    #: The event that is being looked at by itself.
+    _at_hand: FeedRecord
+
     def _one(self, event: FeedRecord, key: Key, key_hash: int) -> None:
-        self._caused_at = event.received_at
+        self._at_hand = event
         record_no = self._record_nos.get(key)
         if record_no is None and (head := self._known.get(key)) is not None:
             record_no = head.record_no
@@ -280,7 +283,9 @@ class Linker(LinkMemory):
         if event.feed == EMPLOYER_PAIRS:
             sequence = self._next_sequence()
             self._keep(record._replace(sequence=sequence))
-            self._effects.messages.append(_message("pair", 0, sequence, record.record_no, event, event.received_at))
+            self._effects.messages.append(
+                _message("pair", 0, sequence, record.record_no, event, event.received_at, event.kept)
+            )
         if event.signature is None or event.deleted:
             return
         owners = self._owners_of(event.signature)
@@ -482,7 +487,7 @@ class Linker(LinkMemory):
             if worker is not None:
                 known.update(zip(worker.said, worker.signatures, strict=True))
         return [
-            known.get(record.signature_hash) or self._signature_of_payload(record.feed, record.payload)
+            known.get(record.signature_hash) or self._payloads.signature(record.feed, record.payload)
             for record in members
         ]
 
@@ -553,9 +558,15 @@ class Linker(LinkMemory):
 
     def _say(self, kind: Literal["record", "moved"], worker_no: int, record: StoredRecord) -> StoredRecord:
         """Tell what this record is to a worker; the record with the number of what was told."""
-        sequence = self._next_sequence()
+        sequence, event = self._next_sequence(), self._at_hand
+        if kind == "moved":
+            kept = b""
+        elif record.payload is event.payload:
+            kept = event.kept
+        else:
+            kept = self._payloads.kept(record.feed, record.payload)
         # A record that moves was received long ago; what moves it is the event at hand.
-        message = _message(kind, worker_no, sequence, record.record_no, record, self._caused_at)
+        message = _message(kind, worker_no, sequence, record.record_no, record, event.received_at, kept)
         self._effects.messages.append(message)
         said = record._replace(sequence=sequence)
         self._keep(said)
@@ -575,6 +586,7 @@ def _message(
     record_no: int,
     record: StoredRecord | FeedRecord,
     caused_at: int,
+    kept: bytes,
 ) -> LinkMessage:
     return LinkMessage(
         kind,
@@ -590,5 +602,5 @@ def _message(
         record.partition,
         record.offset,
         caused_at,
-        b"" if kind == "moved" else record.payload,
+        kept,
     )

@@ -1,6 +1,6 @@
 """Which messages of a feed's chunk are records, which are heartbeats and which are refused, and why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import repeat
 from operator import attrgetter
@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.identity import Signature, signature_hashes, signature_of, signatures_of
+from saphan_projections.kept import HANDED_ON, kept_of, pack_kept
 from saphan_projections.link_records import FeedRecord
 from saphan_projections.link_store import FeedRead, PendingHeartbeat
 from saphan_schemas.codec import Codec, Record, UndecodableMessage
@@ -30,6 +31,19 @@ class FeedChunk(NamedTuple):
     events: list[FeedRecord]
     heartbeats: list[PendingHeartbeat]
     refusals: list[Refusal]
+
+
+class StoredPayloads:
+    """:class:`saphan_projections.link_records.Payloads` of records that were read before."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+
+    def signature(self, feed: str, payload: bytes) -> Signature:
+        return signature_of(feed, self._codec.decode(feed, payload))
+
+    def kept(self, feed: str, payload: bytes) -> bytes:
+        return pack_kept(kept_of(feed, self._codec.decode(feed, payload)))
 
 
 def read_feed_chunk(codec: Codec, chunk: Chunk, message_bytes_max: int) -> FeedChunk:
@@ -113,10 +127,17 @@ def _events(
                 signatures,
                 hashes,
                 payloads,
+                _kept(feed, columns),
             ),
         )
     )
     return [event for at, event in enumerate(events) if at not in refused] if refused else events
+
+
+def _kept(feed: str, columns: Columns) -> Iterable[bytes]:
+    """What is handed on of each record."""
+    names = HANDED_ON.get(feed)
+    return repeat(b"") if names is None else map(pack_kept, zip(*[columns[name] for name in names], strict=True))
 
 
 def _under_another_key(keys: Sequence[bytes | None], record_ids: Sequence[str]) -> list[int]:

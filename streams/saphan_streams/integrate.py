@@ -8,7 +8,7 @@ from saphan_projections import integrate_store
 from saphan_projections.alerts import EMPLOYMENT_DELETED, KIND
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
 from saphan_projections.integrate_store import IntegrateRowsOf
-from saphan_projections.integrating import FIELDS_USED, AlertChange, IntegrateEffects, Integrator, WorkerRecord
+from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator, WorkerRecord
 from saphan_projections.law import Law
 from saphan_projections.offsets import (
     AlreadyCommitted,
@@ -87,7 +87,6 @@ class IntegrateProcessor:
     def __init__(self, database: Database, codec: Codec, settings: IntegrateSettings) -> None:
         self._database = database
         self._codec = codec
-        self._payloads = Codec(codec.catalogue, FIELDS_USED)
         self._workers = IntegratedEncoder(codec)
         self._settings = settings
         self._partitions: dict[int, _Partition] = {}
@@ -135,7 +134,7 @@ class IntegrateProcessor:
         return unsent
 
     def _read(self, chunk: Chunk) -> _Read:
-        return read_worker_chunk(self._codec, self._payloads, chunk)
+        return read_worker_chunk(self._codec, chunk)
 
     def _fold(self, owned: _Partition, transaction: Transaction, topic: str, read: _Read) -> _Folded:
         events, refusals = read

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from saphan_projections import link_store
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
-from saphan_projections.identity import Signature, signature_of
 from saphan_projections.link_records import LinkMessage
 from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker
@@ -24,7 +23,7 @@ from saphan_projections.offsets import (
 )
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
-from saphan_streams.feed_reading import FeedChunk, feed_read, read_feed_chunk
+from saphan_streams.feed_reading import FeedChunk, StoredPayloads, feed_read, read_feed_chunk
 from saphan_streams.reading import Refusal, dead_letters
 from saphan_streams.shell import Resumed, Unsent
 from saphan_streams.transport import Chunk, Fetch
@@ -172,11 +171,8 @@ class LinkProcessor:
     def _linker_for(self, transaction: Transaction) -> Linker:
         self._rows.use(transaction)
         if self._linker is None:
-            self._linker = Linker(self._rows, link_store.read_numbers(transaction), self._signature_of_payload)
+            self._linker = Linker(self._rows, link_store.read_numbers(transaction), StoredPayloads(self._codec))
         return self._linker
-
-    def _signature_of_payload(self, feed: str, payload: bytes) -> Signature:
-        return signature_of(feed, self._codec.decode(feed, payload))
 
     def _passing(
         self, waiting: Sequence[PendingHeartbeat], claims: Mapping[tuple[str, int], Claim]

@@ -1,19 +1,20 @@
 """Which messages of a chunk of worker.records.v2 are records, and what becomes of messages that are refused."""
 
 from collections.abc import Callable
-from operator import attrgetter
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from saphan_projections.integrating import WorkerRecord
+from saphan_projections.kept import HANDED_ON, kept_of, unpack_kept
+from saphan_projections.link_records import LinkMessage
 from saphan_projections.offsets import OutgoingMessage
-from saphan_schemas.codec import Codec, Record, UndecodableMessage
+from saphan_projections.worker import Attributes
+from saphan_schemas.codec import Codec, UndecodableMessage, schema_id_of
 from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX, DEAD_LETTERS
 from saphan_streams.transport import Chunk
 from saphan_streams.worker_batches import BatchPart, messages_of, part_of
 
 #: The broker measures what is sent to it compressed, so that a message may come that fits into no letter.
 _LETTER_BYTES_MAX = BROKER_MESSAGE_BYTES_MAX - 65_536
-_FEED_AND_PAYLOAD = attrgetter("feed", "payload")
 
 
 class Refusal(NamedTuple):
@@ -24,8 +25,8 @@ class Refusal(NamedTuple):
     detail: str
 
 
-def read_worker_chunk(codec: Codec, payloads: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], list[Refusal]]:
-    """Decode a chunk of worker.records.v2, and with ``payloads`` the agencies' records inside."""
+def read_worker_chunk(codec: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], list[Refusal]]:
+    """Decode a chunk of worker.records.v2, and what is inside handed on of the agencies' records."""
     events: list[WorkerRecord] = []
     refusals: list[Refusal] = []
     for record in chunk.records:
@@ -34,17 +35,36 @@ def read_worker_chunk(codec: Codec, payloads: Codec, chunk: Chunk) -> tuple[list
         except UndecodableMessage as refused:
             refusals.append(Refusal(record, refused.reason, refused.detail))
             continue
-        inner = payloads.decode_each(map(_FEED_AND_PAYLOAD, messages))
-        if UndecodableMessage not in map(type, inner):
-            events += map(WorkerRecord, messages, cast(list[Record | None], inner))
-            continue
-        for index, (message, value) in enumerate(zip(messages, inner, strict=True)):
-            if isinstance(value, UndecodableMessage):
-                part = part_of(codec, record, index, message)
-                refusals.append(Refusal(part, "corrupt_payload", f"{message.feed}: {value.reason}"))
+        if HANDED_ON.keys() >= {message.feed for message in messages}:
+            try:
+                inner = [unpack_kept(message.payload) if message.payload else None for message in messages]
+            except ValueError:
+                pass  # which one it is shows below
             else:
-                events.append(WorkerRecord(message, value))
+                events += map(WorkerRecord, messages, inner)
+                continue
+        for index, message in enumerate(messages):
+            try:
+                events.append(WorkerRecord(message, _kept(codec, message)))
+            except UndecodableMessage as refused:
+                part = part_of(codec, record, index, message)
+                refusals.append(Refusal(part, "corrupt_payload", f"{message.feed}: {refused.reason}"))
     return events, refusals
+
+
+def _kept(codec: Codec, message: LinkMessage) -> Attributes | None:
+    """What is handed on of a record. Raises UndecodableMessage."""
+    payload = message.payload
+    if schema_id_of(payload) is not None:
+        # An older link handed on the whole record.
+        return kept_of(message.feed, codec.decode(message.feed, payload))
+    try:
+        kept = unpack_kept(payload) if payload else None
+    except ValueError as error:
+        raise UndecodableMessage("corrupt", "the payload is not packed") from error
+    if kept is not None and message.feed not in HANDED_ON:
+        raise UndecodableMessage("corrupt", "nothing is handed on of such a feed")
+    return kept
 
 
 def dead_letters(codec: Codec, stage: str, chunk: Chunk, refusals: list[Refusal]) -> list[OutgoingMessage]:

@@ -1,20 +1,19 @@
 """How the log is folded again from its beginning: the same functions as live, without the topics between them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from saphan_projections import integrate_store, link_store
 from saphan_projections.database import Database
-from saphan_projections.identity import Signature, signature_of
 from saphan_projections.integrate_store import IntegrateRowsOf
 from saphan_projections.integrating import Integrator, WorkerRecord
+from saphan_projections.kept import unpack_kept
 from saphan_projections.law import Law
 from saphan_projections.link_records import LinkMessage, Numbers
 from saphan_projections.link_store import LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
-from saphan_streams.feed_reading import feed_read, read_feed_chunk
+from saphan_streams.feed_reading import StoredPayloads, feed_read, read_feed_chunk
 from saphan_streams.transport import Fetch
 
 
@@ -32,7 +31,7 @@ class Replay:
         self._codec = codec
         self._message_bytes_max = message_bytes_max
         self._link_rows = LinkRowsOf()
-        self._linker = Linker(self._link_rows, Numbers(), self._signature_of_payload)
+        self._linker = Linker(self._link_rows, Numbers(), StoredPayloads(codec))
         count = TOPICS[WORKER_RECORDS].partitions
         self._rows = [IntegrateRowsOf(number) for number in range(count)]
         self._integrators = [Integrator(rows, (), {}, law, worker_id_key) for rows in self._rows]
@@ -79,7 +78,7 @@ class Replay:
         count = len(self._integrators)
         parts: list[list[WorkerRecord]] = [[] for _ in range(count)]
         for message in messages:
-            event = WorkerRecord(message, self._decoded(message))
+            event = WorkerRecord(message, unpack_kept(message.payload) if message.payload else None)
             for part in (parts[message.worker_no % count],) if message.worker_no else parts:
                 part.append(event)
         with self._state.transaction() as transaction:
@@ -88,11 +87,3 @@ class Replay:
                     self._rows[number].use(transaction)
                     effects = self._integrators[number].apply(part)
                     integrate_store.write_effects(transaction, number, effects)
-
-    def _decoded(self, message: LinkMessage) -> Mapping[str, Any] | None:
-        if not message.payload:
-            return None
-        return self._codec.decode(HEARTBEATS if message.kind == "heartbeat" else message.feed, message.payload)
-
-    def _signature_of_payload(self, feed: str, payload: bytes) -> Signature:
-        return signature_of(feed, self._codec.decode(feed, payload))

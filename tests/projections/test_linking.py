@@ -64,7 +64,7 @@ def feed_records(history: Sequence[Change]) -> list[FeedRecord]:
         payload = msgpack.packb(change.signature)
         row = (WORK_PERMITS, f"R{change.record}", version, 0, 0, change.deleted, 0, offset, offset)
         hashed = 0 if change.deleted else signature_hash(change.signature)
-        found.append(FeedRecord(*row, change.signature, hashed, payload))
+        found.append(FeedRecord(*row, change.signature, hashed, payload, payload))
     return found
 
 
@@ -74,8 +74,14 @@ def present(history: Sequence[Change]) -> dict[str, Signature]:
     return {record: change.signature for record, change in last.items() if not change.deleted}
 
 
-def signature_of_payload(_: str, payload: bytes) -> Signature:
-    return Signature(*msgpack.unpackb(payload, use_list=False))
+class Payloads:
+    """What the payloads of these tests say: a signature, and all of it is handed on."""
+
+    def signature(self, _feed: str, payload: bytes) -> Signature:
+        return Signature(*msgpack.unpackb(payload, use_list=False))
+
+    def kept(self, _feed: str, payload: bytes) -> bytes:
+        return payload
 
 
 @dataclass
@@ -96,7 +102,7 @@ class Link:
             self.rows.use(transaction)
             if self.linker is None:
                 numbers = link_store.read_numbers(transaction)
-                self.linker = Linker(self.rows, numbers, signature_of_payload, self.cached_workers_max)
+                self.linker = Linker(self.rows, numbers, Payloads(), self.cached_workers_max)
             effects = self.linker.apply(chunk)
             link_store.write_effects(transaction, effects, self.linker.numbers)
         self.messages += effects.messages
@@ -352,7 +358,7 @@ def test_of_two_versions_alike_the_later_change_and_then_the_content_decides_in_
 
 def test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_deleted() -> None:
     def word(version: int, *, deleted: bool = False) -> FeedRecord:
-        return FeedRecord(EMPLOYER_PAIRS, "P-1", version, 0, 0, deleted, 0, version, 0, None, 0, b"p")
+        return FeedRecord(EMPLOYER_PAIRS, "P-1", version, 0, 0, deleted, 0, version, 0, None, 0, b"p", b"k")
 
     link = Link()
     link.apply([word(1), word(1)])

@@ -11,6 +11,7 @@ from log_record import LogRecord
 from varied_records import varied
 
 from saphan_projections.identity import signature_hash, signature_of
+from saphan_projections.kept import HANDED_ON, kept_of, pack_kept
 from saphan_projections.link_records import FeedRecord
 from saphan_projections.link_store import PendingHeartbeat
 from saphan_schemas.codec import Codec, UndecodableMessage
@@ -76,6 +77,7 @@ def _read(chunk: Chunk, record: LogRecord) -> FeedRecord | PendingHeartbeat:
         signature=signature,
         signature_hash=0 if signature is None or value["deleted"] else signature_hash(signature),
         payload=record.value,
+        kept=pack_kept(kept_of(topic, value)) if topic in HANDED_ON else b"",
     )
 
 

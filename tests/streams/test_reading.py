@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from in_process import EMPLOYMENTS, job, permit
 from log_record import LogRecord
 
+from saphan_projections.kept import kept_of, pack_kept
 from saphan_projections.link_records import LinkMessage
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import (
@@ -154,8 +155,11 @@ def test_a_heartbeat_of_a_feed_that_there_is_not_is_refused() -> None:
     assert [row.reason.startswith("invalid_") for row in found.refusals] == [True]
 
 
+KEPT_OF_GOOD = kept_of(EMPLOYMENTS, CODEC.decode(EMPLOYMENTS, GOOD))
+
+
 def _worker_message(**more: Any) -> bytes:
-    plain = ("record", 5, 7, 3, EMPLOYMENTS, "E-1", 1, 0, False, 0, 0, 0, 0, GOOD)
+    plain = ("record", 5, 7, 3, EMPLOYMENTS, "E-1", 1, 0, False, 0, 0, 0, 0, pack_kept(KEPT_OF_GOOD))
     (batch,) = batches(CODEC, [LinkMessage._make(plain)._replace(**more)])
     return batch
 
@@ -166,13 +170,21 @@ def _worker_message(**more: Any) -> bytes:
         (lambda: b"nonsense", "not_wire_format"),
         (lambda: None, "no_value"),
         (lambda: _worker_message(payload=b"nonsense"), "corrupt_payload"),
+        (lambda: _worker_message(payload=b"\x01"), "corrupt_payload"),
+        (lambda: _worker_message(payload=GOOD[:9]), "corrupt_payload"),
         (lambda: _worker_message(feed="no-such.feed"), "corrupt_payload"),
     ],
 )
 def test_what_link_never_sends_is_refused_by_integrate_too(make: Callable[[], bytes | None], reason: str) -> None:
     good = (b"5", _worker_message())
-    events, refusals = read_worker_chunk(CODEC, CODEC, chunk(WORKER_RECORDS, good, (b"5", make()), good))
+    events, refusals = read_worker_chunk(CODEC, chunk(WORKER_RECORDS, good, (b"5", make()), good))
     assert [event.message.record_id for event in events] == ["E-1", "E-1"]
     assert [refusal.reason for refusal in refusals] == [reason]
-    assert events[0].record is not None
-    assert events[0].record["employer_id"] == "EMP-A"
+    assert {event.kept for event in events} == {KEPT_OF_GOOD}
+
+
+def test_a_whole_record_that_an_older_link_handed_on_is_read_as_well() -> None:
+    now, before = (_worker_message(**more) for more in ({}, {"payload": GOOD}))
+    events, refusals = read_worker_chunk(CODEC, chunk(WORKER_RECORDS, (b"5", before), (b"5", now)))
+    assert not refusals
+    assert [event.kept for event in events] == [KEPT_OF_GOOD, KEPT_OF_GOOD]

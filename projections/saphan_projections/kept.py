@@ -1,0 +1,38 @@
+"""What of an agency's record link hands on to integrate: what the views and alerts need, no names, no numbers of persons.
+
+Bytes hold the values in the order of :data:`HANDED_ON` as an array in msgpack. Whoever adds a value puts it last and lets
+integrate, which is upgraded first, read the shorter arrays of an older link.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgpack
+
+from saphan_projections.worker import KEPT, Attributes
+from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS, HEARTBEATS
+
+#: The fields of each feed's records; integrate is told nothing of other feeds.
+HANDED_ON: Mapping[str, tuple[str, ...]] = {
+    **KEPT,
+    CONTRIBUTIONS: ("month", "sso_account", "sso_branch", "wage_satang", "amount_satang", "paid_on"),
+    EMPLOYER_PAIRS: ("sso_account", "sso_branch", "employer_id"),
+    HEARTBEATS: ("complete_until",),
+}
+
+#: One packer for all: a new one for each record costs as much as the record itself.
+pack_kept: Callable[[Attributes], bytes] = msgpack.Packer().pack
+
+
+def unpack_kept(packed: bytes) -> Attributes:
+    """The values in bytes that :func:`pack_kept` made. Raises ValueError."""
+    kept = msgpack.unpackb(packed, use_list=False)
+    if not isinstance(kept, tuple):
+        message = "not an array"
+        raise ValueError(message)  # noqa: TRY004 - bytes are at fault, no caller's type
+    return kept
+
+
+def kept_of(feed: str, record: Mapping[str, Any]) -> Attributes:
+    """The values that are handed on of a record. Raises KeyError for a feed of which integrate is told nothing."""
+    return tuple([record[name] for name in HANDED_ON[feed]])
