@@ -1,7 +1,7 @@
 """Bytes of a message to a record and back: Confluent's wire format around Avro, read by any schema version."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from saphan_schemas.catalogue import Catalogue, SchemaVersion, current_catalogue
@@ -25,13 +25,11 @@ class UndecodableMessage(ValueError):
 class Codec:
     """Encodes with the newest schema of a topic and decodes with whatever schema wrote the message.
 
-    Dates are days and times are milliseconds: :mod:`saphan_schemas.values` makes them readable. Of the topics in
-    ``fields`` only these fields are decoded, for who needs no others; the bytes are checked all the same.
+    Dates are days and times are milliseconds: :mod:`saphan_schemas.values` makes them readable.
     """
 
-    def __init__(self, catalogue: Catalogue | None = None, fields: Mapping[str, Collection[str]] | None = None) -> None:
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
         self.catalogue = catalogue or current_catalogue()
-        self._fields = fields or {}
         self._encoders: dict[str, tuple[bytes, Callable[[Any], bytes]]] = {}
         self._readers: defaultdict[str, dict[bytes, Callable[[bytes], Record]]] = defaultdict(dict)
 
@@ -80,17 +78,6 @@ class Codec:
                 decoded.append(self._decode_or_refuse(topic, value))
         return decoded
 
-    def decode_each(self, messages: Iterable[tuple[str, bytes]]) -> list[Record | UndecodableMessage | None]:
-        """(topic, bytes) each as a record or as the reason why it is none, in order; None for no bytes at all."""
-        decoded: list[Record | UndecodableMessage | None] = []
-        readers = self._readers
-        for topic, value in messages:
-            try:
-                decoded.append(readers[topic][value[:_HEADER_BYTES]](value[_HEADER_BYTES:]) if value else None)
-            except (KeyError, *CORRUPT):
-                decoded.append(self._decode_or_refuse(topic, value))
-        return decoded
-
     def _decode_or_refuse(self, topic: str, value: bytes | None) -> Record | UndecodableMessage:
         try:
             return self.decode(topic, value)
@@ -104,7 +91,7 @@ class Codec:
         writer = self.catalogue.find(topic, schema_id)
         if writer is None:
             raise self._unknown(topic, schema_id)
-        read = record_reader(self.catalogue.latest(topic), writer, self._fields.get(topic))
+        read = record_reader(self.catalogue.latest(topic), writer)
         self._readers[topic][header] = read
         return read
 

@@ -9,7 +9,7 @@ default is the same list in every record, so each record gets its own.
 import copy
 import io
 import json
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 import avro.errors
@@ -64,18 +64,13 @@ def encoder(version: SchemaVersion) -> Callable[[Mapping[str, Any]], bytes]:
     return write
 
 
-def record_reader(
-    reader: SchemaVersion, writer: SchemaVersion, fields: Collection[str] | None = None
-) -> Callable[[bytes], Record]:
-    """Reads what ``writer`` wrote, as ``reader`` sees it, or of that only ``fields``; the rest is checked all the same.
+def record_reader(reader: SchemaVersion, writer: SchemaVersion) -> Callable[[bytes], Record]:
+    """Reads what ``writer`` wrote, as ``reader`` sees it.
 
     The function raises one of ``CORRUPT``.
     Raises ValueError when the two do not go together, which ``saphan schemas check`` finds before.
     """
-    writer_structure, whole = structure(writer.parsed()), structure(reader.parsed())
-    reader_structure = (
-        whole if fields is None else whole | {"fields": [f for f in whole["fields"] if f["name"] in fields]}
-    )
+    writer_structure, reader_structure = structure(writer.parsed()), structure(reader.parsed())
     source = _cavro_schema(widened(writer_structure))
     if writer_structure != reader_structure:
         source = _cavro_schema(widened(reader_structure)).reader_for_writer(source)
@@ -85,8 +80,7 @@ def record_reader(
         quick = _with_own_defaults(quick, lists)
     if not has_collection(writer_structure):
         return quick
-    # avro would pass over what it leaves out without a look, so it reads everything.
-    return _with_blocks(quick, _only(fields, _reference_reader(whole, writer_structure)))
+    return _with_blocks(quick, _reference_reader(reader_structure, writer_structure))
 
 
 def shared_defaults(reader: Any, writer: Any) -> dict[str, Any]:
@@ -102,16 +96,6 @@ def shared_defaults(reader: Any, writer: Any) -> dict[str, Any]:
 def _with_own_defaults(quick: Callable[[bytes], Record], defaults: Record) -> Callable[[bytes], Record]:
     def read(body: bytes) -> Record:
         return quick(body) | copy.deepcopy(defaults)
-
-    return read
-
-
-def _only(fields: Collection[str] | None, read_whole: Callable[[bytes], Record]) -> Callable[[bytes], Record]:
-    if fields is None:
-        return read_whole
-
-    def read(body: bytes) -> Record:
-        return {name: value for name, value in read_whole(body).items() if name in fields}
 
     return read
 

@@ -16,7 +16,7 @@ from saphan_projections.offsets import OutgoingMessage, delete_outbox, put_outbo
 from saphan_projections.tables import SourceOffsetRow
 
 PROCESSES = 4
-CHANGES = ["0001", "0002"]
+CHANGES = ["0001", "0002", "0003"]
 
 
 def differences(url: str, schema: str | None = None) -> list[object]:
@@ -111,10 +111,21 @@ def test_rows_of_the_outbox_move_into_the_table_that_gives_numbers_once(tmp_path
         config.attributes["connection"] = transaction.connection
         command.upgrade(config, "0001")
         transaction.execute("INSERT INTO outbox VALUES (7, 'link', 'a', 0, x'00')")
-    assert pending(url) == ["0002"]
+    assert pending(url) == CHANGES[1:]
     migrate(url)
     with database.reading() as transaction:
         assert transaction.rows("SELECT * FROM outbox") == [(7, "link", "a", 0, b"\0")]
+    database.close()
+
+
+def test_sqlite_finds_a_record_or_a_worker_by_its_number_without_an_index(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    migrate(url)
+    database = Database(url)
+    with database.reading() as transaction:
+        for table, number in (("record", "record_no"), ("link_worker", "worker_no"), ("worker", "worker_no")):
+            ((*_, plan),) = transaction.rows(f"EXPLAIN QUERY PLAN SELECT * FROM {table} WHERE {number} = 1")  # noqa: S608
+            assert "USING INTEGER PRIMARY KEY" in plan
     database.close()
 
 

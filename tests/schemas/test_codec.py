@@ -58,24 +58,6 @@ def test_corrupt_bytes_are_read_or_refused_as_avro_does(topic: str, data: st.Dat
         assert found == expected
 
 
-@EACH_TOPIC
-@SOME
-@given(data=st.data())
-def test_who_reads_some_fields_finds_what_the_whole_record_holds_and_refuses_the_same_bytes(
-    topic: str, data: st.DataObject
-) -> None:
-    fields = [field["name"] for field in STRUCTURES[topic]["fields"]][1::2]
-    message = CODEC.encode(topic, data.draw(RECORDS[topic]))
-    for value in (message, message[:5] + data.draw(corrupted(message[5:]))):
-        (whole,) = CODEC.decode_many(topic, [value])
-        (part,) = Codec(fields={topic: fields}).decode_many(topic, [value])
-        if isinstance(whole, UndecodableMessage):
-            assert isinstance(part, UndecodableMessage)
-            assert part.reason == whole.reason
-        else:
-            assert part == {name: whole[name] for name in fields}
-
-
 @st.composite
 def corrupted(draw: st.DrawFn, body: bytes) -> bytes:
     """``body`` cut, overwritten, with an awkward number put in, or quite other bytes."""
