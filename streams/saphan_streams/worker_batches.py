@@ -1,6 +1,9 @@
 """How link's messages travel to integrate: many in one Kafka message, in columns, since a value costs less than a record."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from saphan_projections.link_records import LinkMessage
@@ -10,6 +13,7 @@ from saphan_schemas.topics import WORKER_RECORDS
 #: A batch ends with the first message that reaches one of these: enough to be worth its way, and soon read again.
 _MESSAGES_MAX = 1_000
 _PAYLOAD_BYTES_MAX = 262_144
+_PAYLOAD = attrgetter("payload")
 
 
 class BatchPart(NamedTuple):
@@ -54,17 +58,15 @@ def parts_of(codec: Codec, record: Any) -> list[BatchPart]:
     return [part_of(codec, record, index, message) for index, message in enumerate(messages)]
 
 
-def _cut(messages: Iterable[LinkMessage]) -> Iterator[list[LinkMessage]]:
-    batch: list[LinkMessage] = []
-    payload_bytes = 0
-    for message in messages:
-        batch.append(message)
-        payload_bytes += len(message.payload)
-        if len(batch) >= _MESSAGES_MAX or payload_bytes >= _PAYLOAD_BYTES_MAX:
-            yield batch
-            batch, payload_bytes = [], 0
-    if batch:
-        yield batch
+def _cut(messages: Sequence[LinkMessage]) -> Iterator[Sequence[LinkMessage]]:
+    # Payload bytes of all messages up to each one.
+    sizes = list(accumulate(map(len, map(_PAYLOAD, messages))))
+    start = payload_bytes = 0
+    while start < len(messages):
+        full = bisect_left(sizes, payload_bytes + _PAYLOAD_BYTES_MAX, start)
+        end = min(start + _MESSAGES_MAX, full + 1)
+        yield messages[start:end]
+        start, payload_bytes = end, sizes[min(end, len(sizes)) - 1]
 
 
 def _encoded(codec: Codec, messages: Sequence[LinkMessage]) -> bytes:
