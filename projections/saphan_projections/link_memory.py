@@ -75,12 +75,14 @@ class LinkMemory:
         self._repeated: set[Key] = set()
         #: Changed records that will only say more than before, and of the same worker.
         self._adding: set[Key] = set()
-        #: The numbers of the records whose news have been taken in.
-        self._record_nos: dict[Key, int] = {}
+        #: The numbers of new records that were looked at by themselves.
+        self._new_record_nos: dict[Key, int] = {}
         #: Rows of records that were placed all at once.
         self._placed: dict[int, Row] = {}
         #: The present version of each record that was looked at by itself.
         self._records: dict[int, StoredRecord] = {}
+        #: Of the records that were looked at by themselves and changed: whose they were before.
+        self._owner_before: dict[int, int | None] = {}
         #: Records by the workers that they have belonged to in this chunk.
         self._records_of: defaultdict[int, list[int]] = defaultdict(list)
         #: Workers all of whose records are loaded.
@@ -126,6 +128,14 @@ class LinkMemory:
         """The present version of a record that was read, placed or made."""
         record = self._records.get(record_no)
         return StoredRecord._make(self._placed[record_no]) if record is None else record
+
+    def _keep(self, record: StoredRecord) -> None:
+        """Let this be the record from now on."""
+        number = record.record_no
+        if number not in self._owner_before:
+            is_there = number in self._records or number in self._placed
+            self._owner_before[number] = self._record(number).worker_no if is_there else None
+        self._records[number] = record
 
     def _load(self, records: Iterable[StoredRecord]) -> None:
         for record in records:
@@ -175,6 +185,13 @@ class LinkMemory:
         if missing:
             for number, signatures in self._rows.signatures_of_workers(missing):
                 self._workers[number] = Worker(number, dict(zip(signature_hashes(signatures), signatures, strict=True)))
+
+    @staticmethod
+    def _number_of(worker: Worker) -> int:
+        if worker.number is None:
+            message = "a worker whose place others took gets no records any more"
+            raise RuntimeError(message)
+        return worker.number
 
     def _size(self, worker_no: int) -> tuple[int, int]:
         """A key that puts workers in order by how much is known of each."""
