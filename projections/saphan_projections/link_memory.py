@@ -103,21 +103,24 @@ class LinkMemory:
         """Load whose the chunk's records are and who owns what they name for the first time.
 
         Returns the signatures, by their hashes, that new records bring and of which nobody is known to be the home, and
-        which events let a stored record say something that nobody is known to be the home of. All of them are of
-        records that come once in the chunk.
+        which events let a stored record say something else. All of them are of records that come once in the chunk.
         """
         known = self._known = {(head.feed, head.record_id): head for head in self._rows.heads_by_key(key_hashes)}
         if len(set(keys)) < len(keys):
             self._repeated = {key for key, times in Counter(keys).items() if times > 1}
         homes = self._homes
-        unhoused = [
+        news = [
             (at, key, number, signature)
             for at, (key, number, signature) in enumerate(zip(keys, said, signatures, strict=True))
-            # 0: a record that belongs to nobody
-            if number and signature and ((home := homes.get(number)) is None or home.number is None)
+            # 0: a record that belongs to nobody. A stored one that repeats what it said says nothing of whose it is.
+            if number
+            and signature
+            and (
+                head.signature_hash != number
+                if (head := known.get(key))
+                else (home := homes.get(number)) is None or home.number is None
+            )
         ]
-        # A stored record that repeats what it said says nothing of whose it is, even if its home has been forgotten.
-        news = [row for row in unhoused if (head := known.get(row[1])) is None or head.signature_hash != row[2]]
         named = {number: signature for _, _, number, signature in news}
         self._load_owners(set(chain.from_iterable([signature.identifiers for signature in named.values()])))
         once = [row for row in news if row[1] not in self._repeated]

@@ -247,3 +247,18 @@ def test_a_generic_identifier_brings_nobody_to_the_only_worker_of_whom_the_linke
         link.apply([event])
     assert_as_defined(link, present(history))
     assert len(link.members()) == 10
+
+
+def test_what_is_told_of_a_record_that_now_says_what_another_says_does_not_depend_on_a_restart() -> None:
+    """Who remembered whose the signature is took the record by itself, after all others; who had restarted did not."""
+    history = [Change(1, 1, "a", False), Change(2, 1, "ab", False), Change(4, 1, "b", False)]
+    history += [Change(1, 1, "ab", False), Change(4, 1, "b", False)]
+    events = feed_records(history)
+    remembering, restarted = Link(), Link()
+    for link in (remembering, restarted):
+        link.apply(events[:3])
+    restarted.restart()
+    for link in (remembering, restarted):
+        link.apply(events[3:])
+        assert_as_defined(link, present(history))
+    assert remembering.messages == restarted.messages
