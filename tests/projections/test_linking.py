@@ -226,8 +226,8 @@ def test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_delet
     assert sequences == sorted(set(sequences))
 
 
-def test_what_a_record_no_longer_says_is_learnt_again_from_another_record() -> None:
-    """The linker remembers whose it was; that the worker's signatures lack it by now, it must remember as well."""
+def test_what_a_record_said_before_it_said_more_may_be_said_by_another_one() -> None:
+    """Its worker keeps what no record says any more, as another says more; then one says it again."""
     history = [Change(1, 1, "a", False), Change(1, 1, "ab", False), Change(2, 1, "a", False)]
     link = Link()
     for event in feed_records(history):
@@ -262,3 +262,21 @@ def test_what_is_told_of_a_record_that_now_says_what_another_says_does_not_depen
         link.apply(events[3:])
         assert_as_defined(link, present(history))
     assert remembering.messages == restarted.messages
+
+
+def test_a_worker_who_is_joined_to_one_that_was_smaller_before_the_chunk_brings_all_identifiers_along() -> None:
+    """What is loaded ahead is what the workers as they were before the chunk will need."""
+    history = [Change(1, 1, "ax", False), Change(2, 1, "by", False)]
+    history += [
+        Change(3, 1, "c", False),
+        Change(4, 1, "cz", False),
+        Change(5, 1, "cu", False),
+        Change(6, 1, "cv", False),
+    ]
+    bridges = [Change(7, 1, "ab", False), Change(8, 1, "bc", False)]
+    events = feed_records([*history, *bridges])
+    link = Link()
+    link.apply(events[: len(history)])
+    link.restart()
+    link.apply(events[len(history) :])
+    assert_as_defined(link, present([*history, *bridges]))
