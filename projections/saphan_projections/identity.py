@@ -1,9 +1,8 @@
 """Which records speak of the same person: today by shared identifiers alone, as a pure function of the records."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from saphan_projections.hashing import signed_hashes
@@ -150,7 +149,8 @@ def generic_identifiers(signatures: Iterable[Signature]) -> set[str]:
 
 def birth_days_of(identifier: str, signatures: Iterable[Signature]) -> set[int]:
     """The birth dates that these signatures give an identifier."""
-    return {s.birth_day for s in signatures if s.birth_day is not None and identifier in s.identifiers}
+    holders = (signature for signature in signatures if identifier in signature.identifiers)
+    return {signature.birth_day for signature in holders if signature.birth_day is not None}
 
 
 def is_generic(identifier: str, signatures: Iterable[Signature]) -> bool:
@@ -161,21 +161,6 @@ def is_generic(identifier: str, signatures: Iterable[Signature]) -> bool:
 def only_adds(before: Signature, signature: Signature) -> bool:
     """Whether a new signature takes nothing back of what an old one said."""
     return before.birth_day in {None, signature.birth_day} and set(before.identifiers).issubset(signature.identifiers)
-
-
-_identifiers_and_birth_day = itemgetter(1, 0)
-
-
-def _order(signature: Signature) -> tuple[tuple[str, ...], bool, int]:
-    return signature.identifiers, signature.birth_day is None, signature.birth_day or 0
-
-
-def in_signature_order(signatures: Collection[Signature]) -> list[Signature]:
-    """Different signatures in an order that is the same everywhere."""
-    try:
-        return sorted(signatures, key=_identifiers_and_birth_day)
-    except TypeError:  # the same identifiers once with and once without a birth date
-        return sorted(signatures, key=_order)
 
 
 def groups(signatures: Sequence[Signature], generic: set[str]) -> list[list[int]]:

@@ -75,12 +75,14 @@ class LinkMemory:
         self._repeated: set[Key] = set()
         #: Changed records that will only say more than before, and of the same worker.
         self._adding: set[Key] = set()
-        #: The numbers of the records whose news have been taken in.
-        self._record_nos: dict[Key, int] = {}
+        #: The numbers of new records that were looked at by themselves.
+        self._new_record_nos: dict[Key, int] = {}
         #: Rows of records that were placed all at once.
         self._placed: dict[int, Row] = {}
         #: The present version of each record that was looked at by itself.
         self._records: dict[int, StoredRecord] = {}
+        #: Of the records that were looked at by themselves and changed: whose they were before.
+        self._owner_before: dict[int, int | None] = {}
         #: Records by the workers that they have belonged to in this chunk.
         self._records_of: defaultdict[int, list[int]] = defaultdict(list)
         #: Workers all of whose records are loaded.
@@ -101,21 +103,24 @@ class LinkMemory:
         """Load whose the chunk's records are and who owns what they name for the first time.
 
         Returns the signatures, by their hashes, that new records bring and of which nobody is known to be the home, and
-        which events let a stored record say something that nobody is known to be the home of. All of them are of
-        records that come once in the chunk.
+        which events let a stored record say something else. All of them are of records that come once in the chunk.
         """
         known = self._known = {(head.feed, head.record_id): head for head in self._rows.heads_by_key(key_hashes)}
         if len(set(keys)) < len(keys):
             self._repeated = {key for key, times in Counter(keys).items() if times > 1}
         homes = self._homes
-        unhoused = [
+        news = [
             (at, key, number, signature)
             for at, (key, number, signature) in enumerate(zip(keys, said, signatures, strict=True))
-            # 0: a record that belongs to nobody
-            if number and signature and ((home := homes.get(number)) is None or home.number is None)
+            # 0: a record that belongs to nobody. A stored one that repeats what it said says nothing of whose it is.
+            if number
+            and signature
+            and (
+                head.signature_hash != number
+                if (head := known.get(key))
+                else (home := homes.get(number)) is None or home.number is None
+            )
         ]
-        # A stored record that repeats what it said says nothing of whose it is, even if its home has been forgotten.
-        news = [row for row in unhoused if (head := known.get(row[1])) is None or head.signature_hash != row[2]]
         named = {number: signature for _, _, number, signature in news}
         self._load_owners(set(chain.from_iterable([signature.identifiers for signature in named.values()])))
         once = [row for row in news if row[1] not in self._repeated]
@@ -126,6 +131,14 @@ class LinkMemory:
         """The present version of a record that was read, placed or made."""
         record = self._records.get(record_no)
         return StoredRecord._make(self._placed[record_no]) if record is None else record
+
+    def _keep(self, record: StoredRecord) -> None:
+        """Let this be the record from now on."""
+        number = record.record_no
+        if number not in self._owner_before:
+            is_there = number in self._records or number in self._placed
+            self._owner_before[number] = self._record(number).worker_no if is_there else None
+        self._records[number] = record
 
     def _load(self, records: Iterable[StoredRecord]) -> None:
         for record in records:
@@ -175,6 +188,13 @@ class LinkMemory:
         if missing:
             for number, signatures in self._rows.signatures_of_workers(missing):
                 self._workers[number] = Worker(number, dict(zip(signature_hashes(signatures), signatures, strict=True)))
+
+    @staticmethod
+    def _number_of(worker: Worker) -> int:
+        if worker.number is None:
+            message = "a worker whose place others took gets no records any more"
+            raise RuntimeError(message)
+        return worker.number
 
     def _size(self, worker_no: int) -> tuple[int, int]:
         """A key that puts workers in order by how much is known of each."""

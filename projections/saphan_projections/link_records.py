@@ -68,6 +68,9 @@ class RecordHead(NamedTuple):
     signature_hash: int
 
 
+MessageKind = Literal["record", "moved", "pair", "heartbeat"]
+
+
 class LinkMessage(NamedTuple):
     """What integrate is told, copied from the record when the message is made.
 
@@ -76,7 +79,7 @@ class LinkMessage(NamedTuple):
     message that made it move.
     """
 
-    kind: Literal["record", "moved", "pair", "heartbeat"]
+    kind: MessageKind
     worker_no: int
     sequence: int
     record_no: int
@@ -90,6 +93,34 @@ class LinkMessage(NamedTuple):
     source_offset: int
     received_at: int
     payload: bytes
+
+
+def message_of(
+    kind: MessageKind,
+    worker_no: int,
+    sequence: int,
+    record_no: int,
+    record: StoredRecord | FeedRecord,
+    caused_at: int,
+    kept: bytes,
+) -> LinkMessage:
+    """What integrate is told of a record."""
+    return LinkMessage(
+        kind,
+        worker_no,
+        sequence,
+        record_no,
+        record.feed,
+        record.record_id,
+        record.version,
+        record.changed_at,
+        record.deleted,
+        record.content_hash,
+        record.partition,
+        record.offset,
+        caused_at,
+        kept,
+    )
 
 
 class Payloads(Protocol):

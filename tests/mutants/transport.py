@@ -3,15 +3,16 @@
 from mutants.mutant import Mutant
 
 _DATABASE = "projections/test_database.py::"
+_OFFSETS = "projections/test_offsets.py::"
 _SHELL = "streams/test_shell.py::"
 _RELAY = "streams/test_relay.py::"
 _TRANSPORT = "streams/test_transport.py::"
-_CLAIMED = _DATABASE + "test_an_owner_whose_partition_was_claimed_cannot_write_any_more[sqlite]"
-_STEP = _DATABASE + "test_a_step_that_was_committed_before_is_told_as_such[sqlite]"
-_TOGETHER = _DATABASE + "test_several_partitions_move_together_or_none_of_them_does[sqlite]"
-_LEASE = _DATABASE + "test_one_process_holds_the_lease_until_it_is_over_given_up_or_taken_by_its_own_successor[sqlite]"
+_CLAIMED = _OFFSETS + "test_an_owner_whose_partition_was_claimed_cannot_write_any_more[sqlite]"
+_STEP = _OFFSETS + "test_a_step_that_was_committed_before_is_told_as_such[sqlite]"
+_TOGETHER = _OFFSETS + "test_several_partitions_move_together_or_none_of_them_does[sqlite]"
+_LEASE = _OFFSETS + "test_one_process_holds_the_lease_until_it_is_over_given_up_or_taken_by_its_own_successor[sqlite]"
 _OUTBOX = (
-    _DATABASE + "test_the_outbox_keeps_messages_by_source_partition_in_order_until_they_are_deleted[sqlite]"
+    _OFFSETS + "test_the_outbox_keeps_messages_by_source_partition_in_order_until_they_are_deleted[sqlite]"
 )  # fmt: skip
 _POISON = _SHELL + "test_a_message_that_breaks_the_code_is_refused_and_all_others_processed"
 _NEITHER = (
@@ -58,7 +59,7 @@ _OF_OWNERS = (
         "a claim begins at the beginning",
         "next_offset, epoch = known[0] if known else (0, 0)",
         "next_offset, epoch = (0, known[0][1]) if known else (0, 0)",
-        _DATABASE + "test_a_partition_goes_on_where_it_was_whoever_claims_it[sqlite]",
+        _OFFSETS + "test_a_partition_goes_on_where_it_was_whoever_claims_it[sqlite]",
     ),
     _offsets(
         "a step of one's own that was committed is taken for another owner's",

@@ -2,174 +2,27 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import NamedTuple
 
-import msgpack
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from linked_histories import Change, Link, assert_as_defined, changes, feed_records, present
 
-from saphan_projections import identity, link_store, linking
-from saphan_projections.database import Database, create_tables
-from saphan_projections.identity import (
-    Signature,
-    generic_identifiers,
-    groups,
-    identifier_hash,
-    only_adds,
-    signature_hash,
-)
-from saphan_projections.link_records import FeedRecord, LinkMessage
-from saphan_projections.link_store import LinkRowsOf
-from saphan_projections.linking import Linker
-from saphan_schemas.topics import EMPLOYER_PAIRS, WORK_PERMITS
+from saphan_projections import identity, regrouping
+from saphan_projections.identity import Signature, generic_identifiers
+from saphan_projections.link_records import FeedRecord
+from saphan_schemas.topics import EMPLOYER_PAIRS
 
 #: With the real number of birth dates a generic identifier takes long histories; properties use a smaller one, too.
 FEW_BIRTH_DATES = 3
-
-
-class Change(NamedTuple):
-    """One change of one record: what it then says, or that it is gone."""
-
-    record: int
-    birth_day: int | None
-    identifiers: str
-    deleted: bool
-
-    @property
-    def signature(self) -> Signature:
-        return Signature(self.birth_day, tuple(sorted(set(self.identifiers))))
-
-
-_change = st.builds(
-    Change,
-    record=st.integers(0, 7),
-    birth_day=st.sampled_from([None, 0, 1, 2, 3, 4]),
-    # Short lists of letters would give histories in which nothing is ever shared by three people.
-    identifiers=st.sampled_from(["", "a", "b", "e", "ab", "ac", "ad", "bc", "cd", "de", "abc", "acd"]),
-    deleted=st.sampled_from([False, False, False, False, True]),
-)
-#: Of any length alike: left to itself Hypothesis makes short ones, in which no identifier ever becomes generic.
-changes = st.integers(1, 40).flatmap(lambda length: st.lists(_change, min_size=length, max_size=length))
-
-
-def feed_records(history: Sequence[Change]) -> list[FeedRecord]:
-    """The history as a feed tells it: versions rise with each change of a record."""
-    versions: dict[int, int] = {}
-    found = []
-    for offset, change in enumerate(history):
-        version = versions[change.record] = versions.get(change.record, 0) + 1
-        payload = msgpack.packb(change.signature)
-        row = (WORK_PERMITS, f"R{change.record}", version, 0, 0, change.deleted, 0, offset, offset)
-        hashed = 0 if change.deleted else signature_hash(change.signature)
-        found.append(FeedRecord(*row, change.signature, hashed, payload, payload))
-    return found
-
-
-def present(history: Sequence[Change]) -> dict[str, Signature]:
-    """What each record says in the end; records that are gone are absent."""
-    last = {f"R{change.record}": change for change in history}
-    return {record: change.signature for record, change in last.items() if not change.deleted}
-
-
-class Payloads:
-    """What the payloads of these tests say: a signature, and all of it is handed on."""
-
-    def signature(self, _feed: str, payload: bytes) -> Signature:
-        return Signature(*msgpack.unpackb(payload, use_list=False))
-
-    def kept(self, _feed: str, payload: bytes) -> bytes:
-        return payload
-
-
-@dataclass
-class Link:
-    """A linker over a database of its own in memory."""
-
-    cached_workers_max: int = 250_000
-    rows: LinkRowsOf = field(default_factory=LinkRowsOf)
-    linker: Linker | None = None
-    messages: list[LinkMessage] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.database = Database("sqlite://")
-        create_tables(self.database)
-
-    def apply(self, chunk: Sequence[FeedRecord]) -> None:
-        with self.database.transaction() as transaction:
-            self.rows.use(transaction)
-            if self.linker is None:
-                numbers = link_store.read_numbers(transaction)
-                self.linker = Linker(self.rows, numbers, Payloads(), self.cached_workers_max)
-            effects = self.linker.apply(chunk)
-            link_store.write_effects(transaction, effects, self.linker.numbers)
-        self.messages += effects.messages
-
-    def restart(self) -> None:
-        self.linker = None
-
-    def query(self, sql: str) -> list[tuple[object, ...]]:
-        with self.database.reading() as transaction:
-            return transaction.rows(sql)
-
-    def members(self) -> dict[object, set[str]]:
-        found: dict[object, set[str]] = {}
-        for worker_no, record_id in self.query("SELECT worker_no, record_id FROM record WHERE worker_no IS NOT NULL"):
-            found.setdefault(worker_no, set()).add(str(record_id))
-        return found
-
-
-def told(messages: Sequence[LinkMessage]) -> dict[object, set[str]]:
-    """Each worker's records when of what was said of (worker, record) only the highest sequence counts."""
-    newest: dict[tuple[int, int], LinkMessage] = {}
-    for message in messages:
-        key = message.worker_no, message.record_no
-        if key not in newest or newest[key].sequence < message.sequence:
-            newest[key] = message
-    found: dict[object, set[str]] = {}
-    for message in newest.values():
-        if message.kind == "record" and not message.deleted:
-            found.setdefault(message.worker_no, set()).add(message.record_id)
-    return found
-
-
-def assert_as_defined(link: Link, world: dict[str, Signature]) -> None:
-    """The rows and the messages say exactly what :func:`groups` says over the present records."""
-    records = sorted(world)
-    signatures = [world[record] for record in records]
-    generic = generic_identifiers(signatures)
-    members = link.members()
-    defined = {frozenset(records[index] for index in group) for group in groups(signatures, generic)}
-    assert {frozenset(group) for group in members.values()} == defined
-    assert told(link.messages) == members
-    assert {name for (name,) in link.query("SELECT identifier FROM generic_identifier")} == generic
-    holders = {
-        (identifier_hash(identifier), worker_no)
-        for worker_no, group in members.items()
-        for record in group
-        for identifier in world[record].identifiers
-    }
-    assert set(link.query("SELECT identifier_hash, worker_no FROM link_identifier")) == holders
-    kept = {
-        worker_no: {Signature(*row) for row in msgpack.unpackb(packed, use_list=False)}
-        for worker_no, packed in link.query("SELECT worker_no, signatures FROM link_worker")
-    }
-    borne = {worker_no: {world[record] for record in group} for worker_no, group in members.items()}
-    assert kept.keys() == borne.keys()
-    for worker_no, signatures_kept in kept.items():
-        assert signatures_kept >= borne[worker_no]
-        # What a record said before it said more may be kept, since it says nothing else.
-        for former in signatures_kept - borne[worker_no]:
-            assert any(only_adds(former, signature) for signature in borne[worker_no])
 
 
 @pytest.fixture
 def few_birth_dates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three birth dates make an identifier generic, so that short histories make it so and undo it again."""
     monkeypatch.setattr(identity, "GENERIC_BIRTH_DATES_MIN", FEW_BIRTH_DATES)
-    monkeypatch.setattr(linking, "GENERIC_BIRTH_DATES_MIN", FEW_BIRTH_DATES)
+    monkeypatch.setattr(regrouping, "GENERIC_BIRTH_DATES_MIN", FEW_BIRTH_DATES)
 
 
 def run(events: Sequence[FeedRecord], shape: random.Random, link: Link) -> None:
@@ -373,8 +226,8 @@ def test_a_pair_is_told_to_everybody_once_for_each_newer_version_also_when_delet
     assert sequences == sorted(set(sequences))
 
 
-def test_what_a_record_no_longer_says_is_learnt_again_from_another_record() -> None:
-    """The linker remembers whose it was; that the worker's signatures lack it by now, it must remember as well."""
+def test_what_a_record_said_before_it_said_more_may_be_said_by_another_one() -> None:
+    """Its worker keeps what no record says any more, as another says more; then one says it again."""
     history = [Change(1, 1, "a", False), Change(1, 1, "ab", False), Change(2, 1, "a", False)]
     link = Link()
     for event in feed_records(history):
@@ -394,3 +247,36 @@ def test_a_generic_identifier_brings_nobody_to_the_only_worker_of_whom_the_linke
         link.apply([event])
     assert_as_defined(link, present(history))
     assert len(link.members()) == 10
+
+
+def test_what_is_told_of_a_record_that_now_says_what_another_says_does_not_depend_on_a_restart() -> None:
+    """Who remembered whose the signature is took the record by itself, after all others; who had restarted did not."""
+    history = [Change(1, 1, "a", False), Change(2, 1, "ab", False), Change(4, 1, "b", False)]
+    history += [Change(1, 1, "ab", False), Change(4, 1, "b", False)]
+    events = feed_records(history)
+    remembering, restarted = Link(), Link()
+    for link in (remembering, restarted):
+        link.apply(events[:3])
+    restarted.restart()
+    for link in (remembering, restarted):
+        link.apply(events[3:])
+        assert_as_defined(link, present(history))
+    assert remembering.messages == restarted.messages
+
+
+def test_a_worker_who_is_joined_to_one_that_was_smaller_before_the_chunk_brings_all_identifiers_along() -> None:
+    """What is loaded ahead is what the workers as they were before the chunk will need."""
+    history = [Change(1, 1, "ax", False), Change(2, 1, "by", False)]
+    history += [
+        Change(3, 1, "c", False),
+        Change(4, 1, "cz", False),
+        Change(5, 1, "cu", False),
+        Change(6, 1, "cv", False),
+    ]
+    bridges = [Change(7, 1, "ab", False), Change(8, 1, "bc", False)]
+    events = feed_records([*history, *bridges])
+    link = Link()
+    link.apply(events[: len(history)])
+    link.restart()
+    link.apply(events[len(history) :])
+    assert_as_defined(link, present([*history, *bridges]))

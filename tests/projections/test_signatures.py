@@ -1,21 +1,11 @@
 """Which numbers of a record join it to other records, and which join nobody."""
 
-from random import Random
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from varied_records import varied
 
-from saphan_projections.identity import (
-    Signature,
-    groups,
-    in_signature_order,
-    signature_hash,
-    signature_hashes,
-    signature_of,
-    signatures_of,
-)
+from saphan_projections.identity import groups, signature_hash, signature_hashes, signature_of, signatures_of
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.column_screen import columns_of, screened
 from saphan_schemas.topics import HEALTH_COVER, INSURED_PERSONS, STAYS, WORK_PERMITS, WORKER_FEEDS
@@ -93,21 +83,3 @@ def test_passports_found_by_columns_are_sorted_and_need_a_nationality() -> None:
         ("pp:MMR:MA1",),
         (),
     ]
-
-
-@given(
-    signatures=st.sets(
-        st.builds(
-            Signature,
-            st.sampled_from([None, -1, 0, 1, 20_000]),
-            st.sampled_from([(), ("nid:1",), ("nid:1", "pp:MM:2"), ("pp:MM:2",)]),
-        )
-    ),
-    shape=st.randoms(use_true_random=False),
-)
-def test_the_order_of_signatures_depends_on_what_they_say_alone(signatures: set[Signature], shape: Random) -> None:
-    """By identifiers, then by birth date, without one last."""
-    listed = list(signatures)
-    shape.shuffle(listed)
-    ordered = sorted(listed, key=lambda s: (s.identifiers, s.birth_day is None, s.birth_day or 0))
-    assert in_signature_order(listed) == ordered

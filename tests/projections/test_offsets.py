@@ -1,0 +1,129 @@
+"""That a partition goes on where it was, that a fence and a lease hold, and that the outbox keeps its order."""
+
+import pytest
+
+from saphan_projections.database import Database
+from saphan_projections.offsets import (
+    AlreadyCommitted,
+    Claim,
+    Fenced,
+    OutgoingMessage,
+    advance,
+    claim,
+    delete_outbox,
+    keep_lease,
+    pending_outbox,
+    positions,
+    put_outbox,
+    take_lease,
+)
+
+TOPIC = "a-topic"
+
+
+def claimed(database: Database, owner: str = "one") -> Claim:
+    with database.transaction() as transaction:
+        (found,) = claim(transaction, "app", [(TOPIC, 0)], owner, 1)
+    return found
+
+
+def move(database: Database, held: Claim, next_offset: int) -> Claim:
+    with database.transaction() as transaction:
+        (moved,) = advance(transaction, "app", [(held, next_offset)], 2)
+    return moved
+
+
+def test_a_partition_goes_on_where_it_was_whoever_claims_it(database: Database) -> None:
+    held = claimed(database)
+    assert held == Claim(TOPIC, 0, 0, 1)
+    assert move(database, held, 7) == Claim(TOPIC, 0, 7, 1)
+    assert claimed(database, "two") == Claim(TOPIC, 0, 7, 2)
+    with database.reading() as transaction:
+        assert positions(transaction, "app") == {(TOPIC, 0): 7}
+        assert positions(transaction, "other") == {}
+
+
+def test_an_owner_whose_partition_was_claimed_cannot_write_any_more(database: Database) -> None:
+    held = move(database, claimed(database), 7)
+    successor = claimed(database, "two")
+    for next_offset in (7, 8):
+        with pytest.raises(Fenced):
+            move(database, held, next_offset)
+    assert move(database, successor, 8).next_offset == 8
+    with pytest.raises(Fenced):
+        move(database, held, 8)
+
+
+def test_a_step_that_was_committed_before_is_told_as_such(database: Database) -> None:
+    held = claimed(database)
+    move(database, held, 7)
+    with pytest.raises(AlreadyCommitted):
+        move(database, held, 7)
+    with pytest.raises(Fenced):
+        move(database, held, 9)
+
+
+def test_several_partitions_move_together_or_none_of_them_does(database: Database) -> None:
+    def move_all(*steps: tuple[Claim, int]) -> list[Claim]:
+        with database.transaction() as transaction:
+            return advance(transaction, "app", steps, 2)
+
+    def reached() -> list[int]:
+        with database.reading() as transaction:
+            found = positions(transaction, "app")
+        return [found[TOPIC, number] for number in range(3)]
+
+    with database.transaction() as transaction:
+        one, two, three = claim(transaction, "app", [(TOPIC, number) for number in range(3)], "one", 1)
+    assert [row.next_offset for row in move_all((two, 4), (one, 2))] == [4, 2]
+    assert reached() == [2, 4, 0]
+    with pytest.raises(AlreadyCommitted):
+        move_all((one, 2), (two, 4))
+    # Some done before and some not: neither is right, each has to be tried alone.
+    with pytest.raises(Fenced):
+        move_all((one, 2), (three, 1))
+    with pytest.raises(Fenced):
+        move_all((one._replace(next_offset=2), 2), (three, 1))
+    with database.transaction() as transaction:
+        claim(transaction, "app", [(TOPIC, 1)], "two", 1)
+    with pytest.raises(Fenced):
+        move_all((one._replace(next_offset=2), 5), (two._replace(next_offset=4), 6))
+    assert reached() == [2, 4, 0]
+
+
+def test_the_outbox_keeps_messages_by_source_partition_in_order_until_they_are_deleted(database: Database) -> None:
+    messages = [OutgoingMessage("t", None, b"k", b"\x00\xff", 5), OutgoingMessage("t", 3, None, b"")]
+    with database.transaction() as transaction:
+        assert put_outbox(transaction, "app", TOPIC, 0, []) is None
+        numbers = [put_outbox(transaction, "app", TOPIC, partition, messages) for partition in (0, 1, 0)]
+        assert [number for number, _ in pending_outbox(transaction, "app")] == numbers
+        put_outbox(transaction, "other", TOPIC, 0, messages)
+        assert pending_outbox(transaction, "app", [(TOPIC, 0)]) == [(numbers[0], messages), (numbers[2], messages)]
+        assert numbers[0] is not None
+        delete_outbox(transaction, [numbers[0]])
+        assert [number for number, _ in pending_outbox(transaction, "app", [(TOPIC, 0), (TOPIC, 1)])] == numbers[1:]
+
+
+def test_one_process_holds_the_lease_until_it_is_over_given_up_or_taken_by_its_own_successor(
+    database: Database,
+) -> None:
+    def take(owner: str, now_ms: int) -> int | None:
+        with database.transaction() as transaction:
+            return take_lease(transaction, "app", owner, now_ms, 10)
+
+    def keep(epoch: int, now_ms: int) -> None:
+        with database.transaction() as transaction:
+            keep_lease(transaction, "app", epoch, now_ms)
+
+    assert take("one", 100) == 1
+    assert take("two", 109) is None
+    keep(1, 105)
+    assert take("two", 114) is None
+    assert take("two", 115) == 2
+    with pytest.raises(Fenced):
+        keep(1, 116)
+    assert take("two", 116) == 3
+    with pytest.raises(Fenced):
+        keep(2, 117)
+    keep(3, 0)
+    assert take("one", 117) == 4
