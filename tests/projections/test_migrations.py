@@ -16,6 +16,8 @@ from saphan_projections.offsets import OutgoingMessage, delete_outbox, put_outbo
 from saphan_projections.tables import SourceOffsetRow
 
 PROCESSES = 4
+#: Those that a migration made, not SQLite for itself.
+INDEXES = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
 CHANGES = ["0001", "0002", "0003"]
 
 
@@ -115,6 +117,22 @@ def test_rows_of_the_outbox_move_into_the_table_that_gives_numbers_once(tmp_path
     migrate(url)
     with database.reading() as transaction:
         assert transaction.rows("SELECT * FROM outbox") == [(7, "link", "a", 0, b"\0")]
+    database.close()
+
+
+def test_rows_move_into_the_tables_whose_number_is_the_row_s_own(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'state.db'}"
+    database = Database(url)
+    with database.transaction() as transaction:
+        config = _config()
+        config.attributes["connection"] = transaction.connection
+        command.upgrade(config, "0002")
+        transaction.execute_many("INSERT INTO link_worker VALUES (?, ?)", [(2**40, b"\x90"), (3, b"\x91")])
+        indexes = transaction.rows(INDEXES)
+    migrate(url)
+    with database.reading() as transaction:
+        assert transaction.rows("SELECT * FROM link_worker ORDER BY 1") == [(3, b"\x91"), (2**40, b"\x90")]
+        assert transaction.rows(INDEXES) == indexes
     database.close()
 
 
