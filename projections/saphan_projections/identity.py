@@ -6,6 +6,7 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from saphan_projections.hashing import signed_hashes
+from saphan_projections.naming import named
 from saphan_schemas.rules import normalise_passport, normalise_person_number, usable_passport, usable_person_number
 from saphan_schemas.topics import (
     CONTRIBUTIONS,
@@ -79,6 +80,9 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 }
 
 
+_signature = named(Signature)
+
+
 def signature_of(feed: str, record: Mapping[str, Any]) -> Signature:
     """The signature of a record of a worker feed, in wire form. Raises KeyError for another feed."""
     found = []
@@ -106,7 +110,8 @@ def signatures_of(
         # Two passports have the same prefix.
         for at in [at for at, number in enumerate(numbers["previous_passport_number"]) if number]:
             rows[at] = tuple(sorted(set(rows[at])))
-    return list(map(Signature, columns.get("birth_date") or repeat(None), rows))
+    # Without a birth date in the feed it is none for each.
+    return list(map(_signature, zip(columns.get("birth_date") or repeat(None), rows, strict=False)))
 
 
 def _identifiers(

@@ -10,6 +10,7 @@ from saphan_projections.database import Row, Transaction
 from saphan_projections.identity import Signature, identifier_hash
 from saphan_projections.kept import pack_kept
 from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, RecordHead, StoredRecord
+from saphan_projections.naming import named
 from saphan_projections.packing import packed_array
 from saphan_projections.tables import (
     FeedFreshnessRow,
@@ -72,7 +73,7 @@ class LinkRowsOf:
 
     def heads_by_key(self, key_hashes: Collection[int]) -> Iterable[RecordHead]:
         sql = f"SELECT {', '.join(RecordHead._fields)} FROM record WHERE key_hash IN (:keys)"  # noqa: S608
-        return map(RecordHead._make, self._current.rows_in(sql, key_hashes))
+        return map(named(RecordHead), self._current.rows_in(sql, key_hashes))
 
     def records_by_no(self, record_nos: Collection[int]) -> Iterable[StoredRecord]:
         sql = f"SELECT {_RECORD_COLUMNS} FROM record WHERE record_no IN (:keys)"  # noqa: S608

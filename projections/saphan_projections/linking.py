@@ -6,10 +6,9 @@ they depend on history, outside receivers key on record ids.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from itertools import repeat
 from operator import itemgetter
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from saphan_projections.identity import Signature, only_adds
 from saphan_projections.link_memory import Key
@@ -26,6 +25,7 @@ from saphan_projections.link_records import (
     message_of,
     record_key_hashes,
 )
+from saphan_projections.naming import named
 from saphan_projections.regrouping import Regrouping
 from saphan_schemas.topics import EMPLOYER_PAIRS
 
@@ -33,8 +33,7 @@ _FEED, _RECORD_ID = FeedRecord._fields.index("feed"), FeedRecord._fields.index("
 _key_of: Callable[[FeedRecord], Key] = itemgetter(_FEED, _RECORD_ID)
 _signature_in = itemgetter(FeedRecord._fields.index("signature"))
 _hash_in = itemgetter(FeedRecord._fields.index("signature_hash"))
-#: Makes a message of its values in order, at half the cost of naming them.
-_LINK_MESSAGE: Callable[[tuple[Any, ...]], LinkMessage] = partial(tuple.__new__, LinkMessage)
+_link_message = named(LinkMessage)
 
 
 class _Arrival(NamedTuple):
@@ -43,6 +42,9 @@ class _Arrival(NamedTuple):
     event: FeedRecord
     key: Key
     key_hash: int
+
+
+_arrival = named(_Arrival)
 
 
 class Linker(Regrouping):
@@ -74,7 +76,7 @@ class Linker(Regrouping):
         fresh, changed = self._read_ahead(keys, key_hashes, said, list(map(_signature_in, chunk)))
         self._settle(fresh)
         self._add([chunk[at] for at in changed])
-        others = self._place(list(map(_Arrival, chunk, keys, key_hashes)), said)
+        others = self._place(list(map(_arrival, zip(chunk, keys, key_hashes, strict=True))), said)
         self._expect(others)
         for arrival in others:
             self._one(*arrival)
@@ -192,7 +194,7 @@ class Linker(Regrouping):
             repeat("record"), owners, sequences, record_nos, feeds, record_ids, versions, changed_at, deleted,
             content_hashes, partitions, offsets, received_at, kept,
         )  # fmt: skip
-        self._effects.messages.extend(map(_LINK_MESSAGE, messages))
+        self._effects.messages.extend(map(_link_message, messages))
         for worker_no, record_no in zip(owners, record_nos, strict=True):
             self._records_of[worker_no].append(record_no)
 

@@ -1,7 +1,6 @@
 """Which messages of a feed's chunk are records, which are heartbeats and which are refused, and why."""
 
-from collections.abc import Callable, Iterable, Sequence
-from functools import partial
+from collections.abc import Iterable, Sequence
 from itertools import repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ from saphan_projections.identity import Signature, signature_hashes, signature_o
 from saphan_projections.kept import HANDED_ON, kept_of, pack_kept
 from saphan_projections.link_records import FeedRecord
 from saphan_projections.link_store import FeedRead, PendingHeartbeat
+from saphan_projections.naming import named
 from saphan_schemas.codec import Codec, Record, UndecodableMessage
 from saphan_schemas.column_screen import Columns, columns_of, screened
 from saphan_schemas.rules import problems
@@ -20,8 +20,7 @@ from saphan_streams.transport import Chunk
 
 _HEADER_BYTES = 5
 _WORKER_FEEDS = frozenset(WORKER_FEEDS)
-#: Makes a record of its values in order, at half the cost of naming them.
-_FEED_RECORD: Callable[[tuple[Any, ...]], FeedRecord] = partial(tuple.__new__, FeedRecord)
+_feed_record = named(FeedRecord)
 _PARTS = attrgetter("key", "value", "offset", "timestamp")
 
 
@@ -113,7 +112,7 @@ def _events(
         hashes = _hashes(known, columns)
     events = list(
         map(
-            _FEED_RECORD,
+            _feed_record,
             zip(
                 repeat(feed),
                 columns["record_id"],

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from saphan_projections.integrating import WorkerRecord
 from saphan_projections.kept import HANDED_ON, kept_of, unpack_kept
 from saphan_projections.link_records import LinkMessage
+from saphan_projections.naming import named
 from saphan_projections.offsets import OutgoingMessage
 from saphan_projections.worker import Attributes
 from saphan_schemas.codec import Codec, UndecodableMessage, schema_id_of
@@ -15,6 +16,7 @@ from saphan_streams.worker_batches import BatchPart, messages_of, part_of
 
 #: The broker measures what is sent to it compressed, so that a message may come that fits into no letter.
 _LETTER_BYTES_MAX = BROKER_MESSAGE_BYTES_MAX - 65_536
+_worker_record = named(WorkerRecord)
 
 
 class Refusal(NamedTuple):
@@ -41,7 +43,7 @@ def read_worker_chunk(codec: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], l
             except ValueError:
                 pass  # which one it is shows below
             else:
-                events += map(WorkerRecord, messages, inner)
+                events += map(_worker_record, zip(messages, inner, strict=True))
                 continue
         for index, message in enumerate(messages):
             try:

@@ -7,12 +7,14 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from saphan_projections.link_records import LinkMessage
+from saphan_projections.naming import named
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.topics import WORKER_RECORDS
 
 #: A batch ends with the first message that reaches one of these: enough to be worth its way, and soon read again.
 _MESSAGES_MAX = 1_000
 _PAYLOAD_BYTES_MAX = 262_144
+_link_message = named(LinkMessage)
 _PAYLOAD = attrgetter("payload")
 
 
@@ -38,7 +40,7 @@ def messages_of(codec: Codec, value: bytes | None) -> list[LinkMessage]:
     """What a batch holds, in order. Raises UndecodableMessage."""
     columns = codec.decode(WORKER_RECORDS, value)
     try:
-        return list(map(LinkMessage._make, zip(*columns.values(), strict=True)))
+        return list(map(_link_message, zip(*columns.values(), strict=True)))
     except ValueError as error:
         detail = "the columns of the batch do not have equally many values"
         raise UndecodableMessage("corrupt", detail) from error
