@@ -1,12 +1,13 @@
 """How rows reach SQLite or PostgreSQL: one transaction a chunk, whole batches, the same calls for both."""
 
-import json
+
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from typing import Any
 
+import orjson
 import psycopg
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event
 from sqlalchemy.engine import make_url
@@ -99,7 +100,7 @@ class Transaction:
         if not keys:
             return []
         if self._sqlite:
-            bound = json.dumps(list(keys))
+            bound = orjson.dumps(list(keys)).decode()
             statement = sql.replace("IN (:keys)", "IN (SELECT value FROM json_each(?))")
             return self.rows(statement, (*parameters, bound))
         return self.rows(sql.replace("IN (:keys)", "= ANY(?)"), (*parameters, list(keys)))
