@@ -3,6 +3,7 @@
 from mutants.mutant import Mutant
 
 _LINKING = "projections/test_linking.py::"
+_IN_CHUNKS = "projections/test_linking_in_chunks.py::"
 _ANY_ORDER = (_LINKING + "TestWithFewBirthDates::test_any_order_repeats_chunks_and_restarts_give_the_defined_groups",)
 _TWICE = (_LINKING + "TestWithFewBirthDates::test_publishing_everything_twice_says_nothing_new",)
 _SPECIFIC_AGAIN = (_LINKING + "test_a_generic_identifier_becomes_specific_again_right_after_a_restart_too",)
@@ -13,9 +14,11 @@ _ONLY_KNOWN_HOLDER = (
     _LINKING + "test_a_generic_identifier_brings_nobody_to_the_only_worker_of_whom_the_linker_knows_that_he_holds_it"
 )
 _UNEXPECTED = (
-    _LINKING + "test_a_worker_who_is_joined_to_one_that_was_smaller_before_the_chunk_brings_all_identifiers_along",
+    _IN_CHUNKS + "test_a_worker_who_is_joined_to_one_that_was_smaller_before_the_chunk_brings_all_identifiers_along",
 )
-_RESTARTED = (_LINKING + "test_what_is_told_of_a_record_that_now_says_what_another_says_does_not_depend_on_a_restart",)
+_RESTARTED = (
+    _IN_CHUNKS + "test_what_is_told_of_a_record_that_now_says_what_another_says_does_not_depend_on_a_restart",
+)
 _REMEMBERED = (
     _LINKING
     + "TestWithFewBirthDates::test_who_remembers_what_the_workers_said_says_the_same_as_who_looks_everything_up",
@@ -103,7 +106,7 @@ _OF_IDENTITY = (
     ),
     _identity(
         "records join only who shares an identifier with the first of them",
-        "frontier.append(neighbour)", "group.append(neighbour)", *_UNDONE,
+        "frontier.append(neighbour)", "group.append(neighbour)", _SIGNATURES + "test_records_are_one_person_by_way_of_others",
     ),
 )  # fmt: skip
 
@@ -141,11 +144,11 @@ _OF_REGROUPING = (
     ),
     _regrouping(
         "workers whom a record connects are always one person",
-        "return len(birth_days - {None}) < GENERIC_BIRTH_DATES_MIN", "return True", *_ANY_ORDER,
+        "return len(birth_days - {None}) < GENERIC_BIRTH_DATES_MIN", "return True", _IN_CHUNKS + "test_who_is_only_named_by_the_record_that_makes_an_identifier_nobodys_does_not_move",
     ),
     _regrouping(
         "what the records of a joined worker say is not learnt",
-        "self._learn(worker, signature, said)\n            for record", "pass\n            for record", *_ANY_ORDER,
+        "self._learn(worker, signature, said)\n            for record", "pass\n            for record", *_UNEXPECTED,
     ),
     _regrouping(
         "the identifiers of a joined worker are not looked up before",
@@ -170,7 +173,7 @@ _OF_REGROUPING = (
     ),
     _regrouping(
         "a signature without a specific identifier is remembered as one worker's",
-        "if self._specific(signature):", "if said:", *_ANY_ORDER, *_REMEMBERED,
+        "if self._specific(signature):", "if said:", _LINKING + "test_a_record_without_identifiers_stands_alone",
     ),
 )  # fmt: skip
 
@@ -212,20 +215,20 @@ _OF_LINKING = (
     _linking(
         "what an older version says more than the present one is learnt",
         "if not _is_newer(event, head) or self._makes_generic(worker, signature):",
-        "if self._makes_generic(worker, signature):", *_ANY_ORDER,
+        "if self._makes_generic(worker, signature):", _IN_CHUNKS + "test_what_an_older_version_said_more_is_not_learnt",
     ),
     _linking(
         "a stored record that says more makes no identifier generic",
         "if not _is_newer(event, head) or self._makes_generic(worker, signature):",
-        "if not _is_newer(event, head):", *_ANY_ORDER,
+        "if not _is_newer(event, head):", _IN_CHUNKS + "test_a_birth_date_that_is_added_may_be_one_too_many",
     ),
     _linking(
         "a record that comes to name another worker too stays with its own alone",
-        "if self._owners_of(signature) <= {worker.number}:", "if self._owners_of(signature) is not None:", *_ANY_ORDER,
+        "if self._owners_of(signature) <= {worker.number}:", "if self._owners_of(signature) is not None:", _IN_CHUNKS + "test_a_record_that_comes_to_name_another_worker_too_joins_both",
     ),
     _linking(
         "a new record makes no identifier generic",
-        "if not self._makes_generic(worker, signature):", "if signature:", *_ANY_ORDER,
+        "if not self._makes_generic(worker, signature):", "if signature:", *_SPECIFIC_AGAIN,
     ),
     _linking(
         "a record without a specific identifier leaves a worker without records",
@@ -288,11 +291,11 @@ _OF_LINKING = (
     _memory(
         "whose a signature is is remembered when the workers are forgotten",
         "self._workers, self._owners, self._generic, self._homes = {}, {}, set(), {}",
-        "self._workers, self._owners, self._generic = {}, {}, set()", *_ANY_ORDER,
+        "self._workers, self._owners, self._generic = {}, {}, set()", _IN_CHUNKS + "test_whose_a_signature_was_before_everything_was_forgotten_counts_no_more",
     ),
     _memory(
         "a record that was just placed is read again as it was",
-        "if number not in self._records and number not in self._placed:", "if number not in self._records:", *_ANY_ORDER,
+        "if number not in self._records and number not in self._placed:", "if number not in self._records:", _IN_CHUNKS + "test_a_record_that_changed_and_then_moves_in_one_chunk_moves_as_it_is_now",
     ),
     _memory(
         "that a record says what another one says already is not noticed before all others are placed",
