@@ -15,7 +15,7 @@ from saphan_projections.identity import (
     groups,
     identifier_hash,
     only_adds,
-    signature_hash,
+    signature_hashes,
 )
 from saphan_projections.link_records import FeedRecord, LinkMessage
 from saphan_projections.link_store import LinkRowsOf
@@ -76,7 +76,7 @@ def feed_records(history: Sequence[Change]) -> list[FeedRecord]:
         version = versions[change.record] = versions.get(change.record, 0) + 1
         payload = msgpack.packb(change.signature)
         row = (WORK_PERMITS, f"R{change.record}", version, 0, 0, change.deleted, 0, offset, offset)
-        hashed = 0 if change.deleted else signature_hash(change.signature)
+        hashed = 0 if change.deleted else signature_hashes((change.signature,))[0]
         found.append(FeedRecord(*row, change.signature, hashed, payload))
     return found
 

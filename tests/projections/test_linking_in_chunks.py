@@ -1,6 +1,11 @@
 """What placing most records of a chunk at once could spoil: old versions, identifiers that others hold, what is loaded."""
 
-from linked_histories import Change, Link, assert_as_defined, feed_records, present
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from linked_histories import Change, Link, assert_as_defined, changes, feed_records, present
+
+from saphan_projections import linking
 
 
 def test_what_is_told_of_a_record_that_now_says_what_another_says_does_not_depend_on_a_restart() -> None:
@@ -97,3 +102,18 @@ def test_a_record_that_changed_and_then_moves_in_one_chunk_moves_as_it_is_now() 
     assert link.query("SELECT version FROM record WHERE record_id = 'R1'") == [(2,)]
     told_of = [(message.kind, message.version) for message in link.messages if message.record_id == "R1"]
     assert told_of == [("record", 1), ("record", 2), ("moved", 2), ("record", 2)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(history=changes, size=st.integers(1, 10))
+def test_records_whose_keys_have_one_hash_are_told_apart(history: list[Change], size: int) -> None:
+    events = feed_records(history)
+    link = Link()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(linking, "record_key_hashes", lambda keys: (7,) * len(keys))
+        for start in range(0, len(events), size):
+            link.apply(events[start : start + size])
+    assert_as_defined(link, present(history))
+    assert link.query("SELECT count(DISTINCT record_id), count(*) FROM record") == [
+        (len({change.record for change in history}),) * 2
+    ]
