@@ -216,6 +216,10 @@ _OF_LINKING = (
         "Worker(number, dict(zip(signature_hashes(signatures), signatures, strict=True)))", "Worker(number)", *_ANY_ORDER,
     ),
     _memory(
+        "the birth dates in a worker's signatures are not counted",
+        "self.birth_days += (birth_day,)", "pass", *_SPECIFIC_AGAIN,
+    ),
+    _memory(
         "whose a signature is is remembered when the workers are forgotten",
         "self._workers, self._owners, self._generic, self._homes = {}, {}, set(), {}",
         "self._workers, self._owners, self._generic = {}, {}, set()", _IN_CHUNKS + "test_whose_a_signature_was_before_everything_was_forgotten_counts_no_more",
