@@ -15,7 +15,7 @@ from saphan_projections.identity import (
     groups,
     identifier_hash,
     only_adds,
-    signature_hash,
+    signature_hashes,
 )
 from saphan_projections.link_records import FeedRecord, LinkMessage
 from saphan_projections.link_store import LinkRowsOf
@@ -44,8 +44,28 @@ _change = st.builds(
     identifiers=st.sampled_from(["", "a", "b", "e", "ab", "ac", "ad", "bc", "cd", "de", "abc", "acd"]),
     deleted=st.sampled_from([False, False, False, False, True]),
 )
+
+
+def _history(drawn: Sequence[tuple[Change, bool]]) -> list[Change]:
+    """The changes; where it is drawn, one says all that its record said before and more."""
+    found: list[Change] = []
+    last: dict[int, Change] = {}
+    for change, says_more in drawn:
+        before = last.get(change.record)
+        if says_more and before is not None and not before.deleted:
+            birth_day = change.birth_day if before.birth_day is None else before.birth_day
+            identifiers = "".join(sorted({*before.identifiers, *change.identifiers}))
+            found.append(change._replace(birth_day=birth_day, identifiers=identifiers))
+        else:
+            found.append(change)
+        last[change.record] = found[-1]
+    return found
+
+
 #: Of any length alike: left to itself Hypothesis makes short ones, in which no identifier ever becomes generic.
-changes = st.integers(1, 40).flatmap(lambda length: st.lists(_change, min_size=length, max_size=length))
+changes = st.integers(1, 40).flatmap(
+    lambda length: st.lists(st.tuples(_change, st.booleans()), min_size=length, max_size=length).map(_history)
+)
 
 
 def feed_records(history: Sequence[Change]) -> list[FeedRecord]:
@@ -56,7 +76,7 @@ def feed_records(history: Sequence[Change]) -> list[FeedRecord]:
         version = versions[change.record] = versions.get(change.record, 0) + 1
         payload = msgpack.packb(change.signature)
         row = (WORK_PERMITS, f"R{change.record}", version, 0, 0, change.deleted, 0, offset, offset)
-        hashed = 0 if change.deleted else signature_hash(change.signature)
+        hashed = 0 if change.deleted else signature_hashes((change.signature,))[0]
         found.append(FeedRecord(*row, change.signature, hashed, payload, payload))
     return found
 

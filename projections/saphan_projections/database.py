@@ -1,6 +1,5 @@
 """How rows reach SQLite or PostgreSQL: one transaction a chunk, whole batches, the same calls for both."""
 
-
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence

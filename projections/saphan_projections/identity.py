@@ -130,13 +130,8 @@ def identifier_hash(identifier: str) -> int:
     return signed_hashes((identifier.encode(),))[0]
 
 
-def signature_hash(signature: Signature) -> int:
-    """64 signed bits of a signature, the same in every process; never 0, which stands for no signature."""
-    return signature_hashes((signature,))[0]
-
-
 def signature_hashes(signatures: Iterable[Signature]) -> Sequence[int]:
-    """The hash of each signature, in order."""
+    """64 signed bits of each signature, the same in every process; never 0, which stands for no signature."""
     texts = [f"{birth_day}|{'|'.join(identifiers)}" for birth_day, identifiers in signatures]
     hashes = signed_hashes(map(str.encode, texts))
     return [number or 1 for number in hashes] if 0 in hashes else hashes

@@ -12,7 +12,7 @@ from saphan_projections.identity import Signature, identifier_hash, signature_ha
 from saphan_projections.link_records import LinkRows, RecordHead, Row, StoredRecord
 
 #: One packer for all: a new one for each signature costs as much as the signature itself.
-pack_signature: Callable[[Signature], bytes] = msgpack.Packer().pack
+_pack: Callable[[Signature], bytes] = msgpack.Packer().pack
 
 #: A record's feed and id.
 Key = tuple[str, str]
@@ -21,19 +21,32 @@ Key = tuple[str, str]
 class Worker:
     """One worker and all different signatures of the worker's records.
 
-    ``number`` is None once others took the worker's place. ``packed`` are the signatures as :func:`pack_signature`
-    makes them, ``said`` their hashes: few are ever looked at again, and as objects those of a hundred thousand workers
-    would fill the memory. There may be signatures among them that no record bears any more, as long as one bears more
-    than they say. ``alone`` is the worker as the only owner of an identifier, one object for all of them.
+    ``number`` is None once others took the worker's place. ``packed`` are the signatures in msgpack,
+    ``said`` their hashes: few are ever looked at again, and as objects those of a hundred thousand workers would fill
+    the memory. There may be signatures among them that no record bears any more, as long as one bears more
+    than they say. ``birth_days`` are the different ones in them: nearly always so few that nothing need be unpacked to
+    see that no identifier is too many people's. ``alone`` is the worker as the only owner of an identifier, one object
+    for all of them.
     """
 
-    __slots__ = ("alone", "number", "packed", "said")
+    __slots__ = ("alone", "birth_days", "number", "packed", "said")
 
     def __init__(self, number: int, signatures: Mapping[int, Signature] = MappingProxyType({})) -> None:
         self.number: int | None = number
         self.alone = (number,)
-        self.packed = list(map(pack_signature, signatures.values()))
-        self.said = list(signatures)
+        self.packed: list[bytes] = []
+        self.said: list[int] = []
+        self.birth_days: tuple[int, ...] = ()
+        for said, signature in signatures.items():
+            self.add(said, signature)
+
+    def add(self, said: int, signature: Signature) -> None:
+        """Note a signature that is not there yet."""
+        self.packed.append(_pack(signature))
+        self.said.append(said)
+        birth_day = signature.birth_day
+        if birth_day is not None and birth_day not in self.birth_days:
+            self.birth_days += (birth_day,)
 
     @property
     def signatures(self) -> list[Signature]:
@@ -172,12 +185,14 @@ class LinkMemory:
         holders: defaultdict[int, list[int]] = defaultdict(list)
         for number, worker_no in held:
             holders[number].append(worker_no)
+        workers = {worker_no: worker for _, worker_no in held if (worker := self._workers.get(worker_no)) is not None}
+        # What a worker holds is packed: it is looked at once, not once for each of the identifiers.
+        identifiers_of = {worker_no: worker.identifiers for worker_no, worker in workers.items()}
         for identifier, number in hashes.items() if held else ():
             for worker_no in holders.get(number, ()):
-                worker = self._workers.get(worker_no)
-                if worker is not None and identifier in worker.identifiers:
+                if identifier in identifiers_of.get(worker_no, ()):
                     before = self._owners[identifier]
-                    self._owners[identifier] = (*before, worker_no) if before else worker.alone
+                    self._owners[identifier] = (*before, worker_no) if before else workers[worker_no].alone
 
     def _hash_of(self, identifier: str) -> int:
         known = self._identifier_hashes.get(identifier)

@@ -12,7 +12,7 @@ from saphan_projections.identity import (
     groups,
     is_generic,
 )
-from saphan_projections.link_memory import LinkMemory, Worker, pack_signature
+from saphan_projections.link_memory import LinkMemory, Worker
 from saphan_projections.link_records import (
     FeedRecord,
     LinkEffects,
@@ -66,8 +66,7 @@ class Regrouping(LinkMemory):
                 identifier not in self._generic or identifier not in worker.identifiers
             ):
                 self._index(identifier, worker)
-        worker.packed.append(pack_signature(signature))
-        worker.said.append(said)
+        worker.add(said, signature)
 
     def _learn_and_judge(self, worker: Worker, signature: Signature, said: int) -> None:
         """As :meth:`_learn`, and part the worker's records where an identifier turns out to be too many people's."""
@@ -78,7 +77,8 @@ class Regrouping(LinkMemory):
 
     def _makes_generic(self, worker: Worker, signature: Signature) -> bool:
         """Whether with this signature the worker's show that an identifier is too many people's to join anybody."""
-        if signature.birth_day is None or len(worker.packed) + 1 < GENERIC_BIRTH_DATES_MIN:
+        birth_day = signature.birth_day
+        if birth_day is None or len({*worker.birth_days, birth_day}) < GENERIC_BIRTH_DATES_MIN:
             return False
         signatures = [*worker.signatures, signature]
         return any(is_generic(identifier, signatures) for identifier in self._specific(signature))
@@ -111,8 +111,7 @@ class Regrouping(LinkMemory):
 
     def _stay_one(self, worker_nos: Iterable[int], signature: Signature) -> bool:
         """Whether workers whom a signature joins are one person in any case: too few birth dates to doubt it."""
-        workers = [self._workers[number] for number in worker_nos]
-        birth_days = {said.birth_day for worker in workers for said in worker.signatures} | {signature.birth_day}
+        birth_days = {signature.birth_day}.union(*(self._workers[number].birth_days for number in worker_nos))
         return len(birth_days - {None}) < GENERIC_BIRTH_DATES_MIN
 
     def _joined(self, worker_nos: Iterable[int]) -> Worker:

@@ -45,7 +45,7 @@ class RecordRow(SQLModel, table=True):
 
 
 class LinkWorkerRow(SQLModel, table=True):
-    """The different signatures of one worker's records."""
+    """The different signatures of one worker's records, and perhaps some that others of them say all of and more."""
 
     __tablename__ = "link_worker"
 

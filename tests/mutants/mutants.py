@@ -3,9 +3,10 @@
 from mutants.deciding import DECIDING
 from mutants.delivering import DELIVERING
 from mutants.fold import FOLD
+from mutants.linking import LINKING
 from mutants.mutant import Mutant
 from mutants.processing import PROCESSING
 from mutants.publishing import PUBLISHING
 from mutants.transport import TRANSPORT
 
-MUTANTS: tuple[Mutant, ...] = (*FOLD, *DECIDING, *TRANSPORT, *PROCESSING, *DELIVERING, *PUBLISHING)
+MUTANTS: tuple[Mutant, ...] = (*FOLD, *LINKING, *DECIDING, *TRANSPORT, *PROCESSING, *DELIVERING, *PUBLISHING)

@@ -176,11 +176,14 @@ def test_a_record_that_moves_is_told_with_the_time_of_the_message_that_moved_it(
 
 
 def test_a_record_without_identifiers_stands_alone() -> None:
-    link = Link()
     history = [Change(1, 5, "", False), Change(2, 5, "", False)]
-    link.apply(feed_records(history))
-    assert_as_defined(link, present(history))
-    assert len(link.members()) == 2
+    events = feed_records(history)
+    for chunks in ([events], [events[:1], events[1:]]):
+        link = Link()
+        for chunk in chunks:
+            link.apply(chunk)
+        assert_as_defined(link, present(history))
+        assert len(link.members()) == 2
 
 
 def test_a_record_that_was_first_heard_of_deleted_comes_to_life() -> None:
@@ -247,36 +250,3 @@ def test_a_generic_identifier_brings_nobody_to_the_only_worker_of_whom_the_linke
         link.apply([event])
     assert_as_defined(link, present(history))
     assert len(link.members()) == 10
-
-
-def test_what_is_told_of_a_record_that_now_says_what_another_says_does_not_depend_on_a_restart() -> None:
-    """Who remembered whose the signature is took the record by itself, after all others; who had restarted did not."""
-    history = [Change(1, 1, "a", False), Change(2, 1, "ab", False), Change(4, 1, "b", False)]
-    history += [Change(1, 1, "ab", False), Change(4, 1, "b", False)]
-    events = feed_records(history)
-    remembering, restarted = Link(), Link()
-    for link in (remembering, restarted):
-        link.apply(events[:3])
-    restarted.restart()
-    for link in (remembering, restarted):
-        link.apply(events[3:])
-        assert_as_defined(link, present(history))
-    assert remembering.messages == restarted.messages
-
-
-def test_a_worker_who_is_joined_to_one_that_was_smaller_before_the_chunk_brings_all_identifiers_along() -> None:
-    """What is loaded ahead is what the workers as they were before the chunk will need."""
-    history = [Change(1, 1, "ax", False), Change(2, 1, "by", False)]
-    history += [
-        Change(3, 1, "c", False),
-        Change(4, 1, "cz", False),
-        Change(5, 1, "cu", False),
-        Change(6, 1, "cv", False),
-    ]
-    bridges = [Change(7, 1, "ab", False), Change(8, 1, "bc", False)]
-    events = feed_records([*history, *bridges])
-    link = Link()
-    link.apply(events[: len(history)])
-    link.restart()
-    link.apply(events[len(history) :])
-    assert_as_defined(link, present([*history, *bridges]))

@@ -12,7 +12,6 @@ LINES_MAX = 300
 TEST_LINES_MAX = 400
 #: Modules that may be longer, and why.
 LONGER: dict[str, tuple[int, str]] = {
-    "projections/saphan_projections/linking.py": (530, "one fold over one state: halves would share every field"),
     "projections/saphan_projections/integrating.py": (450, "one fold over one state: halves would share every field"),
 }
 VAGUE_NAMES = {"utils", "util", "helpers", "helper", "manager", "managers", "base", "common", "misc"}

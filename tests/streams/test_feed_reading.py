@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from log_record import LogRecord
 from varied_records import varied
 
-from saphan_projections.identity import signature_hash, signature_of
+from saphan_projections.identity import signature_hashes, signature_of
 from saphan_projections.kept import HANDED_ON, kept_of, pack_kept
 from saphan_projections.link_records import FeedRecord
 from saphan_projections.link_store import PendingHeartbeat
@@ -75,7 +75,7 @@ def _read(chunk: Chunk, record: LogRecord) -> FeedRecord | PendingHeartbeat:
         offset=record.offset,
         received_at=record.timestamp,
         signature=signature,
-        signature_hash=0 if signature is None or value["deleted"] else signature_hash(signature),
+        signature_hash=0 if signature is None or value["deleted"] else signature_hashes((signature,))[0],
         payload=record.value,
         kept=pack_kept(kept_of(topic, value)) if topic in HANDED_ON else b"",
     )
