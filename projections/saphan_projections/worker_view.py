@@ -105,21 +105,17 @@ def person_sources(state: WorkerState) -> dict[str, Member]:
 
 def _believed(state: WorkerState) -> Sequence[Member | None]:
     """The member to believe for each of nationality, sex and birth date, which every such record keeps first."""
-    best: dict[str, Member] = {}
+    newest: dict[str, Member] = {}
     for member in state.members.values():
         feed = member.feed
-        known = best.get(feed)
+        known = newest.get(feed)
         if known is None or _NEWNESS(member) > _NEWNESS(known):
-            best[feed] = member
-    found: Sequence[Member | None] = (None, None, None)
-    for feed in _PRECEDENCE:
-        newest = best.get(feed)
-        if newest is not None:
-            said = newest.kept
-            found = [newest if one is None and said[place] is not None else one for place, one in enumerate(found)]
-            if None not in found:
-                break
-    return found
+            newest[feed] = member
+    ranked = [newest[feed] for feed in _PRECEDENCE if feed in newest]
+    # Mostly the first registry says it all.
+    if ranked and None not in ranked[0].kept[:3]:
+        return ranked[:1] * 3
+    return [next((member for member in ranked if member.kept[place] is not None), None) for place in range(3)]
 
 
 def reference(member: Member) -> RecordReference:
