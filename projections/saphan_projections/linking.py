@@ -16,9 +16,6 @@ from saphan_projections.link_records import (
     FeedRecord,
     LinkEffects,
     LinkMessage,
-    LinkRows,
-    Numbers,
-    Payloads,
     RecordHead,
     Row,
     StoredRecord,
@@ -49,15 +46,6 @@ _arrival = named(_Arrival)
 
 class Linker(Regrouping):
     """Applies chunks. After a chunk that could not be committed, throw the linker away: its cache ran ahead."""
-
-    def __init__(
-        self,
-        rows: LinkRows,
-        numbers: Numbers,
-        payloads: Payloads,
-        cached_workers_max: int = 250_000,
-    ) -> None:
-        super().__init__(rows, numbers, payloads, cached_workers_max)
 
     def _begin(self) -> None:
         super()._begin()

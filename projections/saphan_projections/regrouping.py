@@ -35,7 +35,7 @@ class Regrouping(LinkMemory):
         rows: LinkRows,
         numbers: Numbers,
         payloads: Payloads,
-        cached_workers_max: int,
+        cached_workers_max: int = 250_000,
     ) -> None:
         self.numbers = numbers
         self._payloads = payloads
