@@ -15,7 +15,10 @@ from saphan_projections.database import Database, DatabaseUnavailable
 from saphan_projections.offsets import positions
 from saphan_schemas.topics import ENROLMENT_ALERTS, HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_INTEGRATED, WORKER_RECORDS
 
+#: Each look takes a little of what is measured: seldom until the end is near, which is to be found exactly.
 _LOOK_SECONDS = 0.2
+_FAR_LOOK_SECONDS = 1.0
+_FAR_MESSAGES = 50_000
 _STALLED_SECONDS = 90
 _FEEDS = (*RECORD_FEEDS, HEARTBEATS)
 _OUTPUTS = (WORKER_RECORDS, WORKER_INTEGRATED, ENROLMENT_ALERTS)
@@ -96,7 +99,7 @@ class Eye:
         """
         moved = first
         while True:
-            wait_seconds(_LOOK_SECONDS)
+            wait_seconds(_FAR_LOOK_SECONDS if moved.lag() > _FAR_MESSAGES else _LOOK_SECONDS)
             self._stand.check()
             try:
                 now = self.look()
