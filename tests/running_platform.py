@@ -4,6 +4,7 @@ A plain module for tests. Nothing here waits a fixed time: it polls with a deadl
 """
 
 import asyncio
+import contextlib
 import dataclasses
 import json
 import os
@@ -25,7 +26,7 @@ from saphan_infra.clock import monotonic_seconds
 from saphan_infra.owned_process import OwnedProcess, tail, wait_until
 from saphan_infra.processes import Platform
 from saphan_infra.producer import BatchProducer, Message, SendFailed, partition_of
-from saphan_infra.roles import RoleStatus, log_path, roles_of
+from saphan_infra.roles import log_path, roles_of
 from saphan_infra.settings import Settings, environment_of
 from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.database import Database, DatabaseUnavailable, create_tables
@@ -216,15 +217,17 @@ class RunningPlatform:
 
     def running(self, role: str) -> OwnedProcess:
         """The process of a role once it has announced itself."""
-        found: list[RoleStatus] = []
+        found: list[OwnedProcess] = []
 
         def up() -> bool:
-            found[:] = [row for row in self.platform.status() if row.role == role and row.state == "running"]
+            rows = [row for row in self.platform.status() if row.role == role and row.state == "running"]
+            # It may have died since it announced itself, and the supervisor does not know it yet.
+            with contextlib.suppress(ProcessLookupError):
+                found[:] = [OwnedProcess.of(row.pid) for row in rows if row.pid is not None]
             return bool(found)
 
         assert wait_until(up, WAIT_SECONDS), f"{role} did not come up:\n{self.log(role, 20)}"
-        assert found[0].pid is not None
-        return OwnedProcess.of(found[0].pid)
+        return found[0]
 
     def kill_broker(self) -> None:
         """`kill -9` the broker."""

@@ -189,7 +189,7 @@ _OF_ALERTS = (
     ),
     _integrating(
         "the pair that came last holds",
-        "if (known is not None and message.sequence <= known.sequence) or record is None:", "if record is None:",
+        "if (known is not None and message.sequence <= known.sequence) or kept is None:", "if kept is None:",
         _TOLD + "test_a_pair_that_comes_again_late_changes_nothing",
     ),
     _integrating(

@@ -87,7 +87,7 @@ _OF_REGROUPING = (
     ),
     _regrouping(
         "a record that moves is told with the time when it was received",
-        "record.record_no, record, self._caused_at)", "record.record_no, record, record.received_at)",
+        "record.record_no, record, event.received_at, kept)", "record.record_no, record, record.received_at, kept)",
         _LINKING + "test_a_record_that_moves_is_told_with_the_time_of_the_message_that_moved_it",
     ),
     _regrouping(

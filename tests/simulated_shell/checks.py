@@ -71,10 +71,12 @@ def _heartbeats(world: World) -> Iterator[str]:
     """Whether a heartbeat passed before everything that it covers: link's sequence says what came first."""
     first: dict[tuple[str, int, int], int] = {}
     passed: list[tuple[int, dict[str, Any]]] = []
+    said = {(record.partition, record.offset): record.value for record in world.broker.messages(HEARTBEATS)}
     for record in world.broker.messages(WORKER_RECORDS):
         for message in messages_of(CODEC, record.value) if record.value != NONSENSE else ():
             if message.kind == "heartbeat":
-                passed.append((message.sequence, CODEC.decode(HEARTBEATS, message.payload)))
+                value = said[message.source_partition, message.source_offset]
+                passed.append((message.sequence, CODEC.decode(HEARTBEATS, value)))
             elif message.kind == "record":
                 place = message.feed, message.source_partition, message.source_offset
                 first[place] = min(message.sequence, first.get(place, message.sequence))
