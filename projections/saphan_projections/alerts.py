@@ -162,7 +162,7 @@ def decide(
         standing.due_day,
         standing.since_day,
         standing.rule_version,
-        tuple(sorted(set(evidence))),
+        tuple(sorted(set(evidence))) if len(evidence) > 1 else tuple(evidence),
         check_day,
     )
 

@@ -14,6 +14,7 @@ from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id,
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.law import Law, eligibility
 from saphan_projections.link_records import LinkMessage
+from saphan_projections.naming import named
 from saphan_projections.worker import Attributes, KnownAlert, Member, WorkerState
 from saphan_projections.worker_view import View, employments, insurances, view, worker_id
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYMENTS, INSURED_PERSONS
@@ -21,6 +22,8 @@ from saphan_schemas.values import bangkok_day
 
 #: One packer for all: a new one for each value costs as much as a small value itself.
 _pack: Callable[[Any], bytes] = msgpack.Packer().pack
+
+_member = named(Member)
 
 #: Marks what was decided but not told, so that it differs from every decision.
 _UNTOLD = "untold"
@@ -144,8 +147,8 @@ class Integrator:
         for stored in self._pairs.values():
             self._index_pair(stored)
         self._effects = IntegrateEffects()
+        #: (sequence, received at) of what last changed each worker's records in this chunk.
         self._causes: dict[int, tuple[int, int]] = {}
-        self._views_changed: set[int] = set()
         self._alerts_to_decide: set[int] = set()
         self._newest_look: tuple[int, int] = (0, 0)
         self._accounts_changed: set[tuple[str, str]] = set()
@@ -153,7 +156,7 @@ class Integrator:
     def apply(self, chunk: Sequence[WorkerRecord]) -> IntegrateEffects:
         """Fold a chunk in and decide the alerts of every worker that it touches, once."""
         self._effects = IntegrateEffects()
-        self._causes, self._views_changed, self._alerts_to_decide = {}, set(), set()
+        self._causes, self._alerts_to_decide = {}, set()
         self._newest_look, self._accounts_changed = (0, 0), set()
         if len(self._states) > self._cached_workers_max:
             self._states = {}
@@ -165,9 +168,9 @@ class Integrator:
         self._alerts_to_decide |= looked_at
         newest_look = self._newest_look
         for worker_no in looked_at - self._causes.keys():
-            self._settle(worker_no, *newest_look)
+            self._settle(worker_no, newest_look, changed=False)
         for worker_no, cause in self._causes.items():
-            self._settle(worker_no, *max(cause, newest_look))
+            self._settle(worker_no, max(newest_look, cause), changed=True)
         return self._effects
 
     @property
@@ -221,9 +224,9 @@ class Integrator:
         if "" in kept:
             # Agencies are only warned of empty texts: they say nothing, and must not hide what another record says.
             kept = tuple([None if value == "" else value for value in kept])
-        member = Member(sequence, feed, record_id, version, changed_at, content_hash, partition, offset, kept)
+        member = _member((sequence, feed, record_id, version, changed_at, content_hash, partition, offset, kept))
         if self._states[worker_no].put(record_no, member):
-            self._touch(message, member)
+            self._touch(worker_no, record_no, feed, (sequence, message.received_at), member)
 
     def _away(self, message: LinkMessage) -> None:
         state = self._states[message.worker_no]
@@ -235,7 +238,8 @@ class Integrator:
             # The employment goes on under another worker, who tells its alert from now on.
             known = state.forget_alert(message.record_no)
             self._effects.alerts_moved.add((alert_id(known.employment_record_id), message.worker_no))
-        self._touch(message, None)
+        cause = message.sequence, message.received_at
+        self._touch(message.worker_no, message.record_no, message.feed, cause, None)
 
     def _decide_before_it_goes(self, state: WorkerState, message: LinkMessage) -> None:
         """An employment comes and goes in one chunk: before it came here, its alert may have been told elsewhere."""
@@ -251,16 +255,14 @@ class Integrator:
         known = state.alerts[record_no]
         state.know_alert(record_no, known._replace(told=(*known.told, _UNTOLD)))
 
-    def _touch(self, message: LinkMessage, member: Member | None) -> None:
-        key = message.worker_no, message.record_no
-        if message.feed == EMPLOYMENTS:
-            self._effects.employments[key] = member
-            self._alerts_to_decide.add(message.worker_no)
-        elif message.feed == INSURED_PERSONS:
-            self._effects.enrolments[key] = member
-            self._alerts_to_decide.add(message.worker_no)
-        self._causes[message.worker_no] = message.sequence, message.received_at
-        self._views_changed.add(message.worker_no)
+    def _touch(self, worker_no: int, record_no: int, feed: str, cause: tuple[int, int], member: Member | None) -> None:
+        self._causes[worker_no] = cause
+        if feed == EMPLOYMENTS:
+            self._effects.employments[worker_no, record_no] = member
+            self._alerts_to_decide.add(worker_no)
+        elif feed == INSURED_PERSONS:
+            self._effects.enrolments[worker_no, record_no] = member
+            self._alerts_to_decide.add(worker_no)
 
     def _contribution(self, event: WorkerRecord) -> None:
         key = event.message.worker_no, event.message.record_no
@@ -316,7 +318,8 @@ class Integrator:
 
     # -- after the last event --------------------------------------------------------------------------------------
 
-    def _settle(self, worker_no: int, sequence: int, caused_at: int) -> None:
+    def _settle(self, worker_no: int, cause: tuple[int, int], *, changed: bool) -> None:
+        sequence, caused_at = cause
         state = self._states[worker_no]
         opaque = state.opaque
         if opaque is None:
@@ -331,7 +334,7 @@ class Integrator:
             opaque,
             view(state),
             self._has_eligible(state),
-            integrated=worker_no in self._views_changed,
+            integrated=changed,
             renamed=renamed,
         )
 
@@ -414,13 +417,16 @@ class Integrator:
         return state.eligible
 
     def _is_eligible(self, state: WorkerState) -> bool:
-        return any(
-            member.kept[2] is None
-            and member.kept[1] is not None
-            and eligibility(member.kept[4], member.kept[5], None, member.kept[1], self._law) == "eligible"
-            for member in state.members.values()
-            if member.feed == EMPLOYMENTS
-        )
+        for member in state.members.values():
+            if member.feed == EMPLOYMENTS:
+                _, first_day, end_day, _, sector, months = member.kept
+                if (
+                    end_day is None
+                    and first_day is not None
+                    and eligibility(sector, months, None, first_day, self._law) == "eligible"
+                ):
+                    return True
+        return False
 
 
 def packed_evidence(decision: Decision) -> bytes:

@@ -76,16 +76,16 @@ def eligibility(
     """
     if sector is None:
         return "unclear"
-    named = [row for row in law.exemptions if sector in row.sectors]
-    if not named:
-        return "eligible"
-    row = next((row for row in named if row.holds_on(on_day)), None)
-    if row is None:
-        return "unclear"
-    exempt = _is_exempt(row, contract_months, employer_is_person)
-    if exempt is None:
-        return "unclear"
-    return "exempt" if exempt else "eligible"
+    named = False
+    for row in law.exemptions:
+        if sector in row.sectors:
+            named = True
+            if row.holds_on(on_day):
+                exempt = _is_exempt(row, contract_months, employer_is_person)
+                if exempt is None:
+                    return "unclear"
+                return "exempt" if exempt else "eligible"
+    return "unclear" if named else "eligible"
 
 
 def _is_exempt(row: Exemption, contract_months: int | None, employer_is_person: bool | None) -> bool | None:  # noqa: FBT001 - as above

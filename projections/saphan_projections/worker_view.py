@@ -1,18 +1,17 @@
 """What a worker's records say together: whom to believe, what holds now, and which id follows from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 from typing import NamedTuple
 
 from saphan_projections.alerts import Employment, Insurance, RecordReference
+from saphan_projections.naming import named
 from saphan_projections.worker import Member, Person, WorkerState
 from saphan_schemas.topics import EMPLOYMENTS, HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
 from saphan_schemas.values import days_to_date
 
-#: Feeds whose records say at the fourth place of what is kept until when they hold.
-_WITH_AN_END = frozenset((WORK_PERMITS, HEALTH_COVER))
 #: Which registry is believed first for nationality, sex and birth date.
 _PRECEDENCE = (NON_THAI_IDS, STAYS, WORK_PERMITS, INSURED_PERSONS, HEALTH_COVER)
 #: Of a registry's records about one worker the one is believed that was changed last.
@@ -34,6 +33,13 @@ class View(NamedTuple):
     health_cover_until: int | None
 
 
+#: Several of these are made for each worker and chunk.
+_view = named(View)
+_person = named(Person)
+_reference = named(RecordReference)
+_employment = named(Employment)
+
+
 def worker_id(state: WorkerState, key: bytes) -> str:
     """An opaque id, a function of the worker's records: a keyed hash of the first of them by feed and record id."""
     feed, record_id = state.first()
@@ -49,15 +55,8 @@ def view(state: WorkerState) -> View:
     if employers is None:
         employers = state.employers = _employers_of(state)
     nationality, sex, birth_year, enrolled, permit_valid_until, health_cover_until = person
-    return View(
-        nationality,
-        sex,
-        birth_year,
-        employers,
-        bool(employers),
-        enrolled,
-        permit_valid_until,
-        health_cover_until,
+    return _view(
+        (nationality, sex, birth_year, employers, bool(employers), enrolled, permit_valid_until, health_cover_until)
     )
 
 
@@ -68,23 +67,33 @@ def _employers_of(state: WorkerState) -> tuple[str, ...]:
 
 def _person_of(state: WorkerState) -> Person:
     enrolled = False
-    until: dict[str, int] = {}
-    for _, feed, _, _, _, _, _, _, kept in state.members.values():
-        if feed in _WITH_AN_END:
-            if (end := kept[3]) is not None and end >= until.get(feed, end):
-                until[feed] = end
-        elif feed == INSURED_PERSONS and kept[3] == "33" and kept[7] is None:
-            enrolled = True
-    nationality, sex, birth_day = [
-        None if member is None else member.kept[place] for place, member in enumerate(_believed(state))
-    ]
-    return Person(
-        nationality,
-        sex,
-        None if birth_day is None else _year_of(birth_day),
-        enrolled,
-        until.get(WORK_PERMITS),
-        until.get(HEALTH_COVER),
+    permit_valid_until: int | None = None
+    health_cover_until: int | None = None
+    members = state.members.values()
+    for member in members:
+        feed = member.feed
+        if feed == WORK_PERMITS:
+            end = member.kept[3]
+            if end is not None and (permit_valid_until is None or end > permit_valid_until):
+                permit_valid_until = end
+        elif feed == HEALTH_COVER:
+            end = member.kept[3]
+            if end is not None and (health_cover_until is None or end > health_cover_until):
+                health_cover_until = end
+        elif feed == INSURED_PERSONS:
+            kept = member.kept
+            if kept[3] == "33" and kept[7] is None:
+                enrolled = True
+    nationality, sex, birth_date = _believed(members)
+    return _person(
+        (
+            None if nationality is None else nationality.kept[0],
+            None if sex is None else sex.kept[1],
+            None if birth_date is None else _year_of(birth_date.kept[2]),
+            enrolled,
+            permit_valid_until,
+            health_cover_until,
+        )
     )
 
 
@@ -100,14 +109,17 @@ def person_sources(state: WorkerState) -> dict[str, Member]:
     Keys: nationality, sex, birth_date.
     """
     names = ("nationality", "sex", "birth_date")
-    return {name: member for name, member in zip(names, _believed(state), strict=True) if member is not None}
+    believed = _believed(state.members.values())
+    return {name: member for name, member in zip(names, believed, strict=True) if member is not None}
 
 
-def _believed(state: WorkerState) -> Sequence[Member | None]:
+def _believed(members: Iterable[Member]) -> Sequence[Member | None]:
     """The member to believe for each of nationality, sex and birth date, which every such record keeps first."""
     newest: dict[str, Member] = {}
-    for member in state.members.values():
+    for member in members:
         feed = member.feed
+        if feed == EMPLOYMENTS:
+            continue
         known = newest.get(feed)
         if known is None or _NEWNESS(member) > _NEWNESS(known):
             newest[feed] = member
@@ -120,13 +132,13 @@ def _believed(state: WorkerState) -> Sequence[Member | None]:
 
 def reference(member: Member) -> RecordReference:
     """Where the record stands in its feed."""
-    return RecordReference(member.feed, member.record_id, member.version, member.partition, member.offset)
+    return _reference((member.feed, member.record_id, member.version, member.partition, member.offset))
 
 
 def employments(state: WorkerState) -> dict[int, Employment]:
     """The worker's employments that name an employer and a first day, by record number; link lets no others pass."""
     return {
-        number: Employment(reference(m), m.kept[0], m.kept[1], m.kept[2])
+        number: _employment((reference(m), *m.kept[:3]))
         for number, m in state.members.items()
         if m.feed == EMPLOYMENTS and m.kept[0] is not None and m.kept[1] is not None
     }

@@ -43,17 +43,29 @@ class IntegratedEncoder:
         encoded = state.encoded
         for record_no, kept in encoded.items():
             if not kept:
-                encoded[record_no] = _reference(state.members[record_no])
-        head = (
+                member = state.members[record_no]
+                encoded[record_no] = record_reference(
+                    member.feed, member.record_id, member.version, member.partition, member.offset, _ROLE
+                )
+        nationality, sex, birth_year, employers, employed, enrolled, permit_valid_until, health_cover_until = (
+            change.view
+        )
+        parts = [
             self._header,
             number(state.worker_no),
             text(change.worker_id),
             number(change.sequence),
-            *_view(change.view, change.eligible),
-        )
-        if not encoded:
-            return b"".join((*head, END_OF_ARRAY))
-        return b"".join((*head, number(len(encoded)), *encoded.values(), END_OF_ARRAY))
+            _person(nationality, sex, birth_year),
+            array_of_texts(employers),
+            _FLAGS[employed, change.eligible, enrolled],
+            _day(permit_valid_until),
+            _day(health_cover_until),
+        ]
+        if encoded:
+            parts.append(number(len(encoded)))
+            parts += encoded.values()
+        parts.append(END_OF_ARRAY)
+        return b"".join(parts)
 
 
 def _plain(change: WorkerChange) -> dict[str, Any]:
@@ -78,31 +90,20 @@ def _plain(change: WorkerChange) -> dict[str, Any]:
     }
 
 
-def _view(seen: View, eligible: bool) -> tuple[bytes, ...]:  # noqa: FBT001 - a column of the message
-    nationality, sex, birth_year, employers, employed, enrolled, permit_valid_until, health_cover_until = seen
-    return (
-        _code(nationality),
-        _code(sex),
-        _year_or_day(birth_year),
-        array_of_texts(employers),
-        _FLAGS[employed, eligible, enrolled],
-        _year_or_day(permit_valid_until),
-        _year_or_day(health_cover_until),
-    )
-
-
-def _reference(member: Member) -> bytes:
-    """One record of the array."""
-    _, feed, record_id, version, _, _, partition, offset, _ = member
+def record_reference(feed: str, record_id: str, version: int, partition: int, offset: int, role: str) -> bytes:
+    """One record of an array of references."""
     return b"".join(
-        (_code_text(feed), text(record_id), number(version), number(partition), number(offset), _ROLE_BYTES)
+        (_known_text(feed), text(record_id), number(version), number(partition), number(offset), _known_text(role))
     )
 
 
-_ROLE_BYTES = text(_ROLE)
 _BOOLEANS = (False, True)
 _FLAGS = {(one, two, three): bytes((one, two, three)) for one in _BOOLEANS for two in _BOOLEANS for three in _BOOLEANS}
-#: There are only some nationalities, feeds, years and days.
-_code = lru_cache(optional_text)
-_code_text = lru_cache(text)
-_year_or_day = lru_cache(maxsize=65_536)(optional_number)
+#: There are only some feeds and roles, days, and nationalities with a sex and a year.
+_known_text = lru_cache(text)
+_day = lru_cache(maxsize=65_536)(optional_number)
+
+
+@lru_cache(maxsize=65_536)
+def _person(nationality: str | None, sex: str | None, birth_year: int | None) -> bytes:
+    return optional_text(nationality) + optional_text(sex) + optional_number(birth_year)
