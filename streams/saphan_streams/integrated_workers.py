@@ -90,9 +90,7 @@ def _plain(change: WorkerChange) -> dict[str, Any]:
     }
 
 
-def record_reference(
-    feed: str, record_id: str, version: int, partition: int, offset: int, role: str
-) -> bytes:
+def record_reference(feed: str, record_id: str, version: int, partition: int, offset: int, role: str) -> bytes:
     """One record of an array of references."""
     return b"".join(
         (_known_text(feed), text(record_id), number(version), number(partition), number(offset), _known_text(role))
