@@ -12,11 +12,11 @@ import msgpack
 
 from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id, decide, fingerprint, next_check_day
 from saphan_projections.hashing import signed_hashes
-from saphan_projections.law import Law, eligibility
+from saphan_projections.law import Law
 from saphan_projections.link_records import LinkMessage
 from saphan_projections.naming import named
 from saphan_projections.worker import Attributes, KnownAlert, Member, WorkerState
-from saphan_projections.worker_view import View, employments, insurances, view, worker_id
+from saphan_projections.worker_view import View, employments, insurances, is_eligible, view, worker_id
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_day
 
@@ -333,7 +333,7 @@ class Integrator:
             sequence,
             opaque,
             view(state),
-            self._has_eligible(state),
+            is_eligible(state, self._law),
             integrated=changed,
             renamed=renamed,
         )
@@ -410,23 +410,6 @@ class Integrator:
                 caused_at,
             )
         )
-
-    def _has_eligible(self, state: WorkerState) -> bool:
-        if state.eligible is None:
-            state.eligible = self._is_eligible(state)
-        return state.eligible
-
-    def _is_eligible(self, state: WorkerState) -> bool:
-        for member in state.members.values():
-            if member.feed == EMPLOYMENTS:
-                _, first_day, end_day, _, sector, months = member.kept
-                if (
-                    end_day is None
-                    and first_day is not None
-                    and eligibility(sector, months, None, first_day, self._law) == "eligible"
-                ):
-                    return True
-        return False
 
 
 def packed_evidence(decision: Decision) -> bytes:

@@ -7,6 +7,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from saphan_projections.alerts import Employment, Insurance, RecordReference
+from saphan_projections.law import Law, eligibility
 from saphan_projections.naming import named
 from saphan_projections.worker import Member, Person, WorkerState
 from saphan_schemas.topics import EMPLOYMENTS, HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
@@ -58,6 +59,27 @@ def view(state: WorkerState) -> View:
     return _view(
         (nationality, sex, birth_year, employers, bool(employers), enrolled, permit_valid_until, health_cover_until)
     )
+
+
+def is_eligible(state: WorkerState, law: Law) -> bool:
+    """Whether the law asks for an insurance in one of the worker's open employments, as far as the feeds can tell."""
+    eligible = state.eligible
+    if eligible is None:
+        eligible = state.eligible = _is_eligible(state, law)
+    return eligible
+
+
+def _is_eligible(state: WorkerState, law: Law) -> bool:
+    for member in state.members.values():
+        if member.feed == EMPLOYMENTS:
+            _, first_day, end_day, _, sector, months = member.kept
+            if (
+                end_day is None
+                and first_day is not None
+                and eligibility(sector, months, None, first_day, law) == "eligible"
+            ):
+                return True
+    return False
 
 
 def _employers_of(state: WorkerState) -> tuple[str, ...]:

@@ -28,6 +28,8 @@ def number(value: int) -> bytes:
         return _SMALL[left]
     if left < 0x10000000:
         return _CONTINUED[left & 0x3FFF] + _SMALL[left >> 14]
+    if left < 0x40000000000:  # moments, in milliseconds
+        return _CONTINUED[left & 0x3FFF] + _CONTINUED[left >> 14 & 0x3FFF] + _SMALL[left >> 28]
     return _varint(left)
 
 

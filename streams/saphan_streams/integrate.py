@@ -8,8 +8,9 @@ from saphan_projections import integrate_store
 from saphan_projections.alerts import EMPLOYMENT_DELETED, KIND
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
 from saphan_projections.integrate_store import IntegrateRowsOf
-from saphan_projections.integrating import AlertChange, IntegrateEffects, Integrator, WorkerRecord
+from saphan_projections.integrating import IntegrateEffects, Integrator, WorkerRecord
 from saphan_projections.law import Law
+from saphan_projections.naming import named
 from saphan_projections.offsets import (
     AlreadyCommitted,
     Claim,
@@ -27,10 +28,13 @@ from saphan_schemas.topics import ENROLMENT_ALERTS, INSURED_PERSONS, TOPICS, WOR
 from saphan_streams.integrated_workers import IntegratedEncoder
 from saphan_streams.reading import Refusal, dead_letters, read_worker_chunk
 from saphan_streams.shell import Resumed, Unsent
+from saphan_streams.told_alerts import AlertEncoder
 from saphan_streams.transport import Chunk, Fetch
 from saphan_streams.worker_batches import parts_of
 
 APP = "integrate"
+
+_message = named(OutgoingMessage)
 
 _Read = tuple[list[WorkerRecord], list[Refusal]]
 
@@ -88,6 +92,7 @@ class IntegrateProcessor:
         self._database = database
         self._codec = codec
         self._workers = IntegratedEncoder(codec)
+        self._alerts = AlertEncoder(codec)
         self._settings = settings
         self._partitions: dict[int, _Partition] = {}
         #: (topic, partition, epoch) of the claims that were found lost between the last chunks.
@@ -141,7 +146,8 @@ class IntegrateProcessor:
         integrator = self._integrator(owned, transaction)
         effects = integrator.apply(events)
         integrate_store.write_effects(transaction, owned.held.partition, effects)
-        messages = outgoing(self._codec, self._workers, effects, integrator.watermarks.get(INSURED_PERSONS))
+        complete_until = integrator.watermarks.get(INSURED_PERSONS)
+        messages = outgoing(self._codec, self._workers, self._alerts, effects, complete_until)
         told = [change.decision.state for change in effects.alerts if change.told]
         told += ["withdrawn"] * len(effects.alerts_deleted)
         return _Folded(messages, IntegrateCounts(topic, len(events) + len(refusals), told, refusals))
@@ -209,56 +215,30 @@ class IntegrateProcessor:
 
 
 def outgoing(
-    codec: Codec, workers: IntegratedEncoder, effects: IntegrateEffects, complete_until: int | None
+    codec: Codec,
+    workers: IntegratedEncoder,
+    alerts: AlertEncoder,
+    effects: IntegrateEffects,
+    complete_until: int | None,
 ) -> list[OutgoingMessage]:
     """What the receivers are told of a chunk: changed workers and alerts whose state is news."""
-    encode: Callable[[str, Any], bytes] = codec.encode
     partitions = TOPICS[WORKER_INTEGRATED].partitions
+    encode_worker, encode_alert = workers.encode, alerts.encode
     rows = [
-        OutgoingMessage(WORKER_INTEGRATED, number % partitions, b"%d" % number, workers.encode(change))
+        _message((WORKER_INTEGRATED, number % partitions, b"%d" % number, encode_worker(change), None))
         for number, change in effects.workers.items()
         if change.integrated
     ]
-    for change in effects.alerts:
-        if change.told:
-            value = encode(ENROLMENT_ALERTS, _alert(change, complete_until))
-            rows.append(OutgoingMessage(ENROLMENT_ALERTS, None, change.alert_id.encode(), value))
-    rows.extend(
-        OutgoingMessage(ENROLMENT_ALERTS, None, alert["alert_id"].encode(), encode(ENROLMENT_ALERTS, alert))
+    rows += [
+        _message((ENROLMENT_ALERTS, None, change.alert_id.encode(), encode_alert(change, complete_until), None))
+        for change in effects.alerts
+        if change.told
+    ]
+    rows += [
+        OutgoingMessage(ENROLMENT_ALERTS, None, alert["alert_id"].encode(), codec.encode(ENROLMENT_ALERTS, alert))
         for alert in _withdrawn(effects, complete_until)
-    )
+    ]
     return rows
-
-
-def _alert(change: AlertChange, complete_until: int | None) -> dict[str, Any]:
-    decision = change.decision
-    return {
-        "alert_id": change.alert_id,
-        "version": change.version,
-        "kind": KIND,
-        "state": decision.state,
-        "reason": decision.reason,
-        "hold": decision.hold,
-        "employment_record_id": change.employment_record_id,
-        "worker_id": change.worker_id,
-        "employer_id": change.employer_id,
-        "due_on": decision.due_day,
-        "state_since": decision.since_day,
-        "rule_version": decision.rule_version,
-        "evidence": [
-            {
-                "feed": reference.feed,
-                "record_id": reference.record_id,
-                "version": reference.version,
-                "partition": reference.partition,
-                "offset": reference.offset,
-                "role": role,
-            }
-            for role, reference in decision.evidence
-        ],
-        "sso_complete_until": complete_until,
-        "caused_at": change.caused_at,
-    }
 
 
 def _withdrawn(effects: IntegrateEffects, complete_until: int | None) -> list[dict[str, Any]]:
