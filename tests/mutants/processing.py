@@ -174,11 +174,6 @@ _OF_INTEGRATE = (
         "        if change.told\n    ]", "        if change\n    ]",
         "projections/test_told.py::test_new_evidence_alone_is_kept_and_not_told",
     ),
-    Mutant(
-        "an alert bears the number of the last look instead of the one of its state", "saphan_streams.told_alerts",
-        "number(change.version),", "number(change.sequence + 1),",
-        ("projections/test_told.py::test_the_version_that_is_told_is_the_one_that_is_kept",),
-    ),
 )  # fmt: skip
 
 _OF_SCREEN = (
