@@ -223,6 +223,11 @@ _OF_ALERTS = (
         _LATE, _ANY_CHUNKS,
     ),
     _store(
+        "an alert bears the number of the last look instead of the one of its state",
+        "decision.rule_version,\n        change.version,", "decision.rule_version,\n        change.sequence,",
+        _TOLD + "test_the_version_that_is_told_is_the_one_that_is_kept",
+    ),
+    _store(
         "the heartbeat that ends the last day in time wakes nobody",
         "AND check_day < ?", "AND check_day < ? - 1",
         _TOLD + "test_the_heartbeat_that_ends_the_last_day_in_time_makes_the_alert_overdue_at_once",

@@ -139,6 +139,17 @@ _OF_WORKERS = (
         _VIEW + "test_of_a_registry_the_newest_record_is_believed_in_any_order",
     ),
     _view(
+        "of several permits the first counts",
+        "if end is not None and (permit_valid_until is None or end > permit_valid_until):",
+        "if end is not None and permit_valid_until is None:",
+        _VIEW + "test_a_permit_and_a_cover_hold_until_the_latest_day_that_any_of_them_says",
+    ),
+    _view(
+        "a registry that does not say it all hides what another one says",
+        "if ranked and None not in ranked[0].kept[:3]:", "if ranked:",
+        _VIEW + "test_what_a_registry_does_not_say_is_taken_from_the_next_that_says_it",
+    ),
+    _view(
         "a voluntary insurance counts as enrolled",
         'kept[3] == "33" and kept[7] is None', "kept[7] is None",
         _VIEW + "test_only_an_open_insurance_of_employees_is_an_enrolment",

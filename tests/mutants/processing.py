@@ -174,6 +174,11 @@ _OF_INTEGRATE = (
         "        if change.told\n    ]", "        if change\n    ]",
         "projections/test_told.py::test_new_evidence_alone_is_kept_and_not_told",
     ),
+    Mutant(
+        "what an alert's bytes are held against does not matter",
+        "saphan_streams.told_alerts", "if self.encode(change, until) != plain:", "if not plain:",
+        ("streams/test_told_alerts.py::test_a_schema_that_is_another_one_is_noticed_before_anything_is_sent",),
+    ),
 )  # fmt: skip
 
 _OF_SCREEN = (

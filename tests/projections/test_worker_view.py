@@ -32,6 +32,31 @@ def test_of_a_registry_the_newest_record_is_believed_in_any_order() -> None:
         assert view(state_of(*some)).nationality == "N2"
 
 
+def test_what_a_registry_does_not_say_is_taken_from_the_next_that_says_it() -> None:
+    said: dict[str, tuple[str | None, str | None, int | None]] = {
+        NON_THAI_IDS: ("MMR", None, None),
+        STAYS: ("KHM", None, 4_000),
+        WORK_PERMITS: ("LAO", "F", 8_000),
+    }
+    members = [Member(1, feed, "R", 1, 0, 0, 0, 0, (*kept, None)) for feed, kept in said.items()]
+    for some in permutations(members):
+        seen = view(state_of(*some))
+        assert (seen.nationality, seen.sex, seen.birth_year) == ("MMR", "F", 1980)
+
+
+def test_a_permit_and_a_cover_hold_until_the_latest_day_that_any_of_them_says() -> None:
+    def until(feed: str, day: int | None) -> Member:
+        return Member(1, feed, f"R{day}", 1, 0, 0, 0, 0, ("MMR", "F", 0, day))
+
+    permits = [until(WORK_PERMITS, day) for day in (10, 20, None)]
+    covers = [until(HEALTH_COVER, day) for day in (5, None, 15)]
+    for some in permutations(permits):
+        for others in permutations(covers):
+            seen = view(state_of(*some, *others, until(STAYS, 99)))
+            assert (seen.permit_valid_until, seen.health_cover_until) == (20, 15)
+    assert view(state_of(until(STAYS, 99))).permit_valid_until is None
+
+
 def test_only_an_open_insurance_of_employees_is_an_enrolment() -> None:
     def enrolled(section: str, end_day: int | None) -> bool:
         kept = ("MMR", "F", 0, section, "71", "000000", 0, end_day)

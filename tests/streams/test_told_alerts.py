@@ -1,5 +1,9 @@
 """That the message of an alert is, byte for byte, what the codec makes of it."""
 
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -7,6 +11,7 @@ from saphan_projections.alerts import Decision, RecordReference
 from saphan_projections.integrating import AlertChange
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS
+from saphan_streams.integrated_workers import IntegratedEncoder
 from saphan_streams.told_alerts import AlertEncoder
 
 CODEC = Codec()
@@ -60,3 +65,16 @@ def test_an_alert_is_always_encoded_as_the_codec_does(
         "caused_at": caused_at,
     }
     assert ENCODER.encode(change, until) == CODEC.encode(ENROLMENT_ALERTS, told)
+
+
+class OneFieldMore(Codec):
+    """A codec whose schemas end with one more optional field, as the next version of a topic may."""
+
+    def encode(self, topic: str, record: Mapping[str, Any]) -> bytes:
+        return super().encode(topic, record) + b"\0"
+
+
+@pytest.mark.parametrize("encoder", [AlertEncoder, IntegratedEncoder])
+def test_a_schema_that_is_another_one_is_noticed_before_anything_is_sent(encoder: type) -> None:
+    with pytest.raises(RuntimeError, match="is not the one that integrate writes"):
+        encoder(OneFieldMore())
