@@ -10,7 +10,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlmodel import SQLModel
 
-from saphan_projections.database import Database, create_tables
+from saphan_projections.database import Database, Transaction, create_tables
 from saphan_projections.migrate import DatabaseTooNewError, _config, _scripts, migrate, pending
 from saphan_projections.offsets import OutgoingMessage, delete_outbox, put_outbox
 from saphan_projections.tables import SourceOffsetRow
@@ -58,6 +58,13 @@ def assert_an_upgrade_keeps_rows(url: str) -> None:
     with database.reading() as transaction:
         assert transaction.rows("SELECT * FROM source_offset") == [row]
     database.close()
+
+
+def upgrade_to(revision: str, transaction: Transaction) -> None:
+    """Make the tables of an earlier version."""
+    config = _config()
+    config.attributes["connection"] = transaction.connection
+    command.upgrade(config, revision)
 
 
 def assert_many_may_start_at_once(url: str) -> None:
@@ -109,9 +116,7 @@ def test_rows_of_the_outbox_move_into_the_table_that_gives_numbers_once(tmp_path
     url = f"sqlite:///{tmp_path / 'state.db'}"
     database = Database(url)
     with database.transaction() as transaction:
-        config = _config()
-        config.attributes["connection"] = transaction.connection
-        command.upgrade(config, "0001")
+        upgrade_to("0001", transaction)
         transaction.execute("INSERT INTO outbox VALUES (7, 'link', 'a', 0, x'00')")
     assert pending(url) == CHANGES[1:]
     migrate(url)
@@ -124,9 +129,7 @@ def test_rows_move_into_the_tables_whose_number_is_the_row_s_own(tmp_path: Path)
     url = f"sqlite:///{tmp_path / 'state.db'}"
     database = Database(url)
     with database.transaction() as transaction:
-        config = _config()
-        config.attributes["connection"] = transaction.connection
-        command.upgrade(config, "0002")
+        upgrade_to("0002", transaction)
         transaction.execute_many("INSERT INTO link_worker VALUES (?, ?)", [(2**40, b"\x90"), (3, b"\x91")])
         indexes = transaction.rows(INDEXES)
     migrate(url)
