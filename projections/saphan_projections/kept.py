@@ -24,8 +24,10 @@ HANDED_ON: Mapping[str, tuple[str, ...]] = {
 pack_kept: Callable[[Attributes], bytes] = msgpack.Packer().pack
 
 
-def unpack_kept(packed: bytes) -> Attributes:
-    """The values in bytes that :func:`pack_kept` made. Raises ValueError."""
+def unpack_kept(packed: bytes) -> Attributes | None:
+    """The values in bytes that :func:`pack_kept` made; None for no bytes at all. Raises ValueError."""
+    if not packed:
+        return None
     kept = msgpack.unpackb(packed, use_list=False)
     if not isinstance(kept, tuple):
         message = "not an array"

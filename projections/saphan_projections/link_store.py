@@ -27,6 +27,7 @@ _RECORD_COLUMNS = (
     "record_no, key_hash, worker_no, feed, record_id, version, changed_at, content_hash, deleted,"
     ' partition, "offset", received_at, sequence, signature_hash, payload'
 )
+_stored_record = named(StoredRecord)
 _DELETED = StoredRecord._fields.index("deleted")
 #: What of a record never changes.
 _KEY_COLUMNS = ("key_hash", "feed", "record_id")
@@ -98,9 +99,8 @@ class LinkRowsOf:
 
 
 def _records(rows: Iterable[Row]) -> list[StoredRecord]:
-    new = tuple.__new__  # what StoredRecord's own constructor comes to
     # SQLite has no truth values, only 0 and 1.
-    return [new(StoredRecord, (*row[:_DELETED], bool(row[_DELETED]), *row[_DELETED + 1 :])) for row in rows]
+    return [_stored_record((*row[:_DELETED], bool(row[_DELETED]), *row[_DELETED + 1 :])) for row in rows]
 
 
 def read_numbers(transaction: Transaction) -> Numbers:

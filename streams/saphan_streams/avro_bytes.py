@@ -1,6 +1,7 @@
 """How Avro writes single values: for messages that are put together by hand because most of their parts are known."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 END_OF_ARRAY = b"\0"
 _NULL, _SECOND = b"\0", b"\2"  # which branch of a union of null and something else
@@ -39,6 +40,10 @@ def text(value: str) -> bytes:
     size = len(encoded)
     # Looked up here as in number: calling it takes as long as all the rest.
     return (_SMALL[size << 1] if size < 0x2000 else number(size)) + encoded
+
+
+#: For texts of which there are only some: feeds, roles, rows of the law.
+known_text = lru_cache(text)
 
 
 def optional_number(value: int | None) -> bytes:

@@ -11,7 +11,15 @@ from saphan_projections.worker import Member, WorkerState
 from saphan_projections.worker_view import View
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import WORKER_INTEGRATED
-from saphan_streams.avro_bytes import END_OF_ARRAY, array_of_texts, number, optional_number, optional_text, text
+from saphan_streams.avro_bytes import (
+    END_OF_ARRAY,
+    array_of_texts,
+    known_text,
+    number,
+    optional_number,
+    optional_text,
+    text,
+)
 
 _HEADER_BYTES = 5
 _ROLE = "member"
@@ -93,14 +101,13 @@ def _plain(change: WorkerChange) -> dict[str, Any]:
 def record_reference(feed: str, record_id: str, version: int, partition: int, offset: int, role: str) -> bytes:
     """One record of an array of references."""
     return b"".join(
-        (_known_text(feed), text(record_id), number(version), number(partition), number(offset), _known_text(role))
+        (known_text(feed), text(record_id), number(version), number(partition), number(offset), known_text(role))
     )
 
 
 _BOOLEANS = (False, True)
 _FLAGS = {(one, two, three): bytes((one, two, three)) for one in _BOOLEANS for two in _BOOLEANS for three in _BOOLEANS}
 #: There are only some feeds and roles, days, and nationalities with a sex and a year.
-_known_text = lru_cache(text)
 _day = lru_cache(maxsize=65_536)(optional_number)
 
 

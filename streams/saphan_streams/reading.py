@@ -39,7 +39,7 @@ def read_worker_chunk(codec: Codec, chunk: Chunk) -> tuple[list[WorkerRecord], l
             continue
         if HANDED_ON.keys() >= {message.feed for message in messages}:
             try:
-                inner = [unpack_kept(message.payload) if message.payload else None for message in messages]
+                inner = [unpack_kept(message.payload) for message in messages]
             except ValueError:
                 pass  # which one it is shows below
             else:
@@ -61,7 +61,7 @@ def _kept(codec: Codec, message: LinkMessage) -> Attributes | None:
         # An older link handed on the whole record.
         return kept_of(message.feed, codec.decode(message.feed, payload))
     try:
-        kept = unpack_kept(payload) if payload else None
+        kept = unpack_kept(payload)
     except ValueError as error:
         raise UndecodableMessage("corrupt", "the payload is not packed") from error
     if kept is not None and message.feed not in HANDED_ON:

@@ -78,7 +78,7 @@ class Replay:
         count = len(self._integrators)
         parts: list[list[WorkerRecord]] = [[] for _ in range(count)]
         for message in messages:
-            event = WorkerRecord(message, unpack_kept(message.payload) if message.payload else None)
+            event = WorkerRecord(message, unpack_kept(message.payload))
             for part in (parts[message.worker_no % count],) if message.worker_no else parts:
                 part.append(event)
         with self._state.transaction() as transaction:

@@ -10,7 +10,7 @@ from saphan_projections.alerts import KIND, Decision, Hold, Reason, RecordRefere
 from saphan_projections.integrating import AlertChange
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS
-from saphan_streams.avro_bytes import END_OF_ARRAY, number, optional_number, optional_text, text
+from saphan_streams.avro_bytes import END_OF_ARRAY, known_text, number, optional_number, optional_text, text
 from saphan_streams.integrated_workers import record_reference
 
 _HEADER_BYTES = 5
@@ -56,7 +56,7 @@ class AlertEncoder:
             text(change.employer_id),
             number(due_day),
             number(since_day),
-            _known_text(rule_version),
+            known_text(rule_version),
         ]
         if evidence:
             parts.append(number(len(evidence)))
@@ -84,10 +84,6 @@ def _plain(change: AlertChange, complete_until: int | None) -> dict[str, Any]:
         "sso_complete_until": complete_until,
         "caused_at": change.caused_at,
     }
-
-
-#: There are only some rows of the law.
-_known_text = lru_cache(text)
 
 
 @lru_cache(maxsize=1_024)
