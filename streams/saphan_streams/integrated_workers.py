@@ -107,7 +107,7 @@ def record_reference(feed: str, record_id: str, version: int, partition: int, of
 
 _BOOLEANS = (False, True)
 _FLAGS = {(one, two, three): bytes((one, two, three)) for one in _BOOLEANS for two in _BOOLEANS for three in _BOOLEANS}
-#: There are only some feeds and roles, days, and nationalities with a sex and a year.
+#: There are only some days, and nationalities with a sex and a year.
 _day = lru_cache(maxsize=65_536)(optional_number)
 
 
