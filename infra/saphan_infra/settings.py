@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     integrate_workers: int = Field(default=1, ge=1, le=64, description="How many integrate processes `up` starts.")
     chunk_records_max: int = Field(default=50_000, ge=1, description="Most messages in one transaction.")
     chunk_bytes_max: int = Field(
-        default=8_388_608, ge=65_536, description="Most bytes in one transaction, and in one fetch of all partitions."
+        default=16_777_216, ge=65_536, description="Most bytes in one transaction, and in one fetch of all partitions."
     )
     message_bytes_max: int = Field(
         default=MESSAGE_BYTES_MAX,

@@ -17,6 +17,7 @@ class ChunkApp(faust.App):
     positions: Positions
     chunk_records_max: int
     chunk_bytes_max: int
+    waits_for_senders: bool
 
 
 def create_app(  # noqa: PLR0913 - what an application is made of
@@ -28,12 +29,14 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     positions: Positions,
     chunk_records_max: int,
     chunk_bytes_max: int,
+    waits_for_senders: bool = False,
     instance: str | None = None,
     security: Mapping[str, Any] | None = None,
 ) -> ChunkApp:
     """An application of the consumer group ``saphan-<name>``, which reads so many ``partitions``.
 
-    ``instance`` makes the membership static: a restarted process gets its partitions back without a wait.
+    With ``waits_for_senders`` an event waits for more while the senders of its messages say that they are behind
+    (:mod:`saphan_streams.catching_up`). ``instance`` makes the membership static: a restarted process gets its partitions back without a wait.
     """
     app = ChunkApp(
         f"saphan-{name}",
@@ -60,6 +63,7 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     app.positions = positions
     app.chunk_records_max = chunk_records_max
     app.chunk_bytes_max = chunk_bytes_max
+    app.waits_for_senders = waits_for_senders
     return app
 
 

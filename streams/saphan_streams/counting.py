@@ -44,6 +44,11 @@ def integrate_chunk(counts: IntegrateCounts) -> None:
 
 
 def lag(app: str, consumer: Any, positions: Mapping[tuple[str, int], int]) -> None:
+    """Count :func:`lag_of`."""
+    set_lag(app, lag_of(consumer, positions))
+
+
+def lag_of(consumer: Any, positions: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
     """How much of each held partition is still to come, as far as the consumer has heard from the broker."""
     found = {}
     assigned = consumer.assignment()
@@ -54,4 +59,4 @@ def lag(app: str, consumer: Any, positions: Mapping[tuple[str, int], int]) -> No
         end = consumer.highwater(TP(topic, partition))
         if end is not None:
             found[topic, partition] = max(0, end - next_offset)
-    set_lag(app, found)
+    return found

@@ -3,12 +3,13 @@
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from saphan_infra.logs import get_logger
-from saphan_infra.producer import BatchProducer, SendFailed
+from saphan_infra.producer import BatchProducer, Message, Sendable, SendFailed
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.topics import TOPICS
+from saphan_streams.catching_up import Headers
 
 _WAITING_MAX = 4
 _RETRY_SECONDS_MIN = 0.25
@@ -21,10 +22,12 @@ class Relay:
     """Sends the outbox's rows one after the other; ``waiting`` counts the messages that are not acknowledged.
 
     A row may be sent twice (a crash after the send, before its row is deleted): every receiver drops repeats.
+    ``headers`` says what each message carries besides, as of the moment when it leaves.
     """
 
-    def __init__(self, producer: BatchProducer) -> None:
+    def __init__(self, producer: BatchProducer, headers: Callable[[], Headers] = tuple) -> None:
         self._producer = producer
+        self._headers = headers
         self._queue: asyncio.Queue[tuple[int, Sequence[OutgoingMessage]]] = asyncio.Queue(_WAITING_MAX)
         self._known: set[int] = set()
         self._sent: set[int] = set()
@@ -88,7 +91,7 @@ class Relay:
         for topic, rows in _by_topic(messages).items():
             while True:
                 try:
-                    await self._producer.send(topic, rows, TOPICS[topic].partitions)
+                    await self._producer.send(topic, _with(self._headers(), rows), TOPICS[topic].partitions)
                     break
                 except SendFailed as failure:
                     log.warning("waiting for the broker", topic=topic, why=str(failure), pause_seconds=pause_seconds)
@@ -97,6 +100,12 @@ class Relay:
                     log.critical("sending failed, trying again", topic=topic, error=what, pause_seconds=pause_seconds)
                 await asyncio.sleep(pause_seconds)
                 pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+
+
+def _with(headers: Headers, rows: Sequence[OutgoingMessage]) -> Sequence[Sendable]:
+    if not headers:
+        return rows
+    return [Message(row.key, row.value, headers, row.timestamp_ms, row.partition) for row in rows]
 
 
 def _by_topic(messages: Iterable[OutgoingMessage]) -> Mapping[str, list[OutgoingMessage]]:

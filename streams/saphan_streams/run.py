@@ -28,6 +28,7 @@ from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS, partition_count
 from saphan_streams import counting
 from saphan_streams.app import add_agent, create_app
+from saphan_streams.catching_up import Headers, headers_of
 from saphan_streams.collecting import collecting_seldom
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
@@ -46,7 +47,7 @@ def owner_name(role: str, data_dir: str) -> str:
 
 
 class Role:
-    """One role on this machine: a Faust application around a processor."""
+    """One role on this machine: a Faust application around a processor; link's followers hear how far it is behind."""
 
     def __init__(
         self,
@@ -56,12 +57,15 @@ class Role:
         settings: Settings,
         instance: str,
         on_ready: Callable[[], None],
+        *,
+        follows_link: bool,
     ) -> None:
         security = aiokafka_security(settings)
         faust_dir = settings.data_dir / "faust" / instance
         faust_dir.mkdir(parents=True, exist_ok=True)
         self.processor = processor
-        self.relay = Relay(BatchProducer(settings.bootstrap, instance, security))
+        producer = BatchProducer(settings.bootstrap, instance, security)
+        self.relay = Relay(producer) if follows_link else Relay(producer, self._behind)
         self.shell = Shell(name, processor, self.relay, on_ready)
         self.app = create_app(
             name,
@@ -71,6 +75,7 @@ class Role:
             positions=self.shell,
             chunk_records_max=settings.chunk_records_max,
             chunk_bytes_max=settings.chunk_bytes_max,
+            waits_for_senders=follows_link,
             instance=instance,
             security=_faust_security(settings),
         )
@@ -101,6 +106,10 @@ class Role:
                 log.error("another process is the active one, leaving", why=str(fenced))
                 os.kill(os.getpid(), signal.SIGTERM)
                 return
+
+    def _behind(self) -> Headers:
+        """What the messages of this role say of what it still has to read."""
+        return headers_of(sum(counting.lag_of(self.app.consumer, self.processor.positions()).values()))
 
     async def _assigned(self, _app: Any, /, *assigned: Any, **_: Any) -> None:
         """A worker for whom no partition is left is up as well; Faust asks for positions only where there are some."""
@@ -146,7 +155,8 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
     _patiently("waiting to become the active link", processor.become_active)
     # One name for whoever is the active one: a successor takes the membership over from a process that died.
     with database.checkpointed_beside():
-        return Role("link", (*RECORD_FEEDS, HEARTBEATS), processor, settings, "saphan-link", on_ready).run()
+        feeds = (*RECORD_FEEDS, HEARTBEATS)
+        return Role("link", feeds, processor, settings, "saphan-link", on_ready, follows_link=False).run()
 
 
 def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -> int:
@@ -168,7 +178,8 @@ def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -
     # The same after a restart, another one on another machine.
     instance = f"saphan-integrate-{slot}-{blake2b(owner.encode(), digest_size=4).hexdigest()}"
     with database.checkpointed_beside():
-        return Role("integrate", (WORKER_RECORDS,), processor, settings, instance, on_ready).run()
+        feeds = (WORKER_RECORDS,)
+        return Role("integrate", feeds, processor, settings, instance, on_ready, follows_link=True).run()
 
 
 def worker_id_key(settings: Settings) -> bytes:

@@ -16,6 +16,7 @@ from faust.types import TP, ConsumerMessage, Message
 from mode import Service, ServiceT
 
 from saphan_infra.broker_patience import pause_between_tries
+from saphan_streams.catching_up import Patience
 
 #: The least that is asked of one partition at a time, so that a fetch is worth its way.
 _PARTITION_BYTES_MIN = 65_536
@@ -166,6 +167,7 @@ class ChunkConsumer(driver.Consumer):
     async def _drain(self, fetcher: Service) -> None:
         app = self.app
         waiting = Waiting(app.chunk_records_max, app.chunk_bytes_max)
+        patience = Patience()
         generation = app.consumer_generation_id
         while not (self.should_stop or fetcher.should_stop):
             await self.sleep(0)
@@ -178,13 +180,24 @@ class ChunkConsumer(driver.Consumer):
                     raise
                 if app.consumer_generation_id != generation:
                     waiting.clear()
+                    patience.begin_anew()
                     generation = app.consumer_generation_id
                 waiting.add(fetched or {})
+                if app.waits_for_senders:
+                    patience.saw((fetched or {}).values(), asyncio.get_running_loop().time())
             if not waiting.count:
                 continue
-            if self._is_agent_busy():
-                await self._until_agent_is_free()
-            elif not await self._deliver(waiting.take(), generation):
+            await self._hand_over(waiting, patience, generation)
+
+    async def _hand_over(self, waiting: Waiting, patience: Patience, generation: int) -> None:
+        """Make what waits an event, or wait a moment for the agent or for more of it."""
+        if self._is_agent_busy():
+            await self._until_agent_is_free()
+        elif patience.lets_more_come(asyncio.get_running_loop().time()) and not waiting.is_full:
+            await self.sleep(_LOOK_SECONDS)
+        else:
+            patience.begin_anew()
+            if not await self._deliver(waiting.take(), generation):
                 waiting.clear()
 
     def _is_agent_busy(self) -> bool:

@@ -22,6 +22,7 @@ _NEITHER = (
 _AWAY = _SHELL + "test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once"
 _ORDER = _RELAY + "test_the_order_is_kept_while_the_broker_fails"
 _FOUND = "streams/test_found_by_simulation.py::"
+_CATCHING_UP = "streams/test_catching_up.py::"
 _SEEK = _TRANSPORT + "test_what_was_fetched_before_a_seek_is_trimmed_and_not_handed_over_twice"
 
 
@@ -39,6 +40,10 @@ def _relay(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant
 
 def _transport(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
     return Mutant(fault, "saphan_streams.transport", fragment, replacement, killers)
+
+
+def _patience(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.catching_up", fragment, replacement, killers)
 
 
 _OF_OWNERS = (
@@ -299,7 +304,7 @@ _OF_THE_TRANSPORT = (
     ),
     _transport(
         "what waits goes on into the next assignment",
-        "waiting.clear()\n                    generation", "generation",
+        "waiting.clear()\n                    patience", "patience",
         _TRANSPORT + "test_what_waits_is_forgotten_with_its_assignment",
     ),
     _transport(
@@ -335,4 +340,49 @@ _OF_THE_TRANSPORT = (
     ),
 )  # fmt: skip
 
-TRANSPORT = (*_OF_OWNERS, *_OF_THE_SHELL, *_OF_THE_RELAY, *_OF_THE_TRANSPORT)
+_OF_PATIENCE = (
+    _patience(
+        "a link that is up to date is waited for",
+        "if behind >= _BEHIND_MIN else ()",
+        "if behind else ()",
+        _CATCHING_UP + "test_nothing_waits_for_a_link_that_is_up_to_date",
+    ),
+    _patience(
+        "a link that died is waited for without end",
+        " and now_seconds - since_seconds < _WAIT_SECONDS_MAX",
+        "",
+        _CATCHING_UP + "test_a_link_that_says_nothing_more_is_waited_for_twenty_seconds",
+    ),
+    _patience(
+        "what waits is held until link has read everything",
+        "return self._newest > behind / 2",
+        "return self._newest > 0",
+        _CATCHING_UP + "test_what_comes_waits_until_half_of_what_was_behind_it_has_come",
+    ),
+    _patience(
+        "the wait begins anew with each message",
+        "if self._first is None:\n            self._first = max",
+        "if behind:\n            self._first = max",
+        _CATCHING_UP + "test_a_link_that_says_nothing_more_is_waited_for_twenty_seconds",
+    ),
+    _transport(
+        "an agency's header holds up its feed",
+        "if app.waits_for_senders:",
+        "if app:",
+        _TRANSPORT + "test_no_agency_can_hold_up_its_feed_by_saying_that_it_is_behind",
+    ),
+    _transport(
+        "what is enough waits for still more",
+        " and not waiting.is_full:",
+        ":",
+        _TRANSPORT + "test_what_waits_for_a_sender_is_handed_over_when_it_is_enough",
+    ),
+    _relay(
+        "link does not say how far it is behind",
+        "if not headers:",
+        "if headers is not None:",
+        _RELAY + "test_what_leaves_carries_what_is_to_be_said_at_that_moment_and_stays_the_same_message",
+    ),
+)
+
+TRANSPORT = (*_OF_OWNERS, *_OF_THE_SHELL, *_OF_THE_RELAY, *_OF_THE_TRANSPORT, *_OF_PATIENCE)

@@ -10,6 +10,7 @@ from saphan_infra.producer import BatchProducer, Sendable, SendFailed
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.topics import DEAD_LETTERS, TOPICS, WORKER_RECORDS
 from saphan_streams import relay as relay_module
+from saphan_streams.catching_up import Headers
 from saphan_streams.relay import Relay
 
 
@@ -21,11 +22,13 @@ class Producer(BatchProducer):
         self.errors = list(errors)
         self.log: list[tuple[str, bytes | None, int | None]] = []
         self.partition_counts: set[tuple[str, int]] = set()
+        self.headers: list[Sequence[tuple[str, bytes]]] = []
 
     async def send(self, topic: str, messages: Sequence[Sendable], partition_count: int) -> None:
         self.partition_counts.add((topic, partition_count))
         error = self.errors.pop(0) if self.errors else None
         taken = messages if error is None else messages[: len(messages) // 2]
+        self.headers += [message.headers for message in taken]
         self.log += [(topic, message.value, message.partition) for message in taken]
         await asyncio.sleep(0)
         if error is not None:
@@ -46,9 +49,13 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(relay_module, "_RETRY_SECONDS_MIN", 0.0)
 
 
-def run(producer: Producer, work: Callable[[Relay], Coroutine[Any, Any, None]]) -> None:
+def run(
+    producer: Producer,
+    work: Callable[[Relay], Coroutine[Any, Any, None]],
+    headers: Callable[[], Headers] = tuple,
+) -> None:
     async def main() -> None:
-        relay = Relay(producer)
+        relay = Relay(producer, headers)
         relay.start()
         relay.start()
         await work(relay)
@@ -77,6 +84,20 @@ def test_the_order_is_kept_while_the_broker_fails(error: Exception) -> None:
 
     run(producer, work)
     assert last_of_each(producer.log) == [f"{number}{letter}" for number in range(6) for letter in "ab"]
+
+
+def test_what_leaves_carries_what_is_to_be_said_at_that_moment_and_stays_the_same_message() -> None:
+    producer = Producer([SendFailed("away")])
+    said: list[Headers] = [(("a", b"1"),), (("a", b"2"),), ()]
+
+    async def work(relay: Relay) -> None:
+        await relay.submit(1, row("x", "y"))
+        await relay.submit(2, row("z"))
+        await relay.drain()
+
+    run(producer, work, lambda: said.pop(0))
+    assert producer.headers == [(("a", b"1"),), (("a", b"2"),), (("a", b"2"),), ()]
+    assert producer.log == [(WORKER_RECORDS, value, 0) for value in (b"x", b"x", b"y", b"z")]
 
 
 def test_an_error_that_nobody_thought_of_does_not_end_the_relay() -> None:

@@ -10,6 +10,7 @@ from faust.types import TP, Message
 from hypothesis import given
 from hypothesis import strategies as st
 
+from saphan_streams.catching_up import Headers, headers_of
 from saphan_streams.transport import Chunk, ChunkConsumer, Fetch, Waiting, cut
 
 PLACE = TP("a-topic", 0)
@@ -20,6 +21,7 @@ class LogRecord(NamedTuple):
     serialized_value_size: int = 10
     timestamp: int = 1_000
     timestamp_type: int = 0
+    headers: Headers = ()
 
 
 partitions = st.dictionaries(
@@ -97,6 +99,7 @@ class App:
     consumer_generation_id = 1
     topics = Topics()
     chunk_records_max = chunk_bytes_max = 1_000
+    waits_for_senders = False
 
 
 class Consumer(ChunkConsumer):
@@ -185,6 +188,30 @@ def test_what_comes_while_the_agent_is_busy_is_one_event_up_to_the_limits() -> N
     consumer = Busy({PLACE: rows(0)}, {PLACE: rows(1, 2)}, {PLACE: rows(3)}, {PLACE: rows(4, 5, 6)}, {PLACE: rows(7)})
     asyncio.run(draining(consumer, consumer.done, consumer.done))
     assert consumer.events() == [[0], [1, 2, 3, 4, 5], [6, 7]]
+
+
+def behind(offset: int, messages: int) -> LogRecord:
+    return LogRecord(offset, headers=headers_of(messages))
+
+
+def test_what_a_sender_that_is_behind_sends_waits_for_more_until_half_of_the_rest_is_there() -> None:
+    consumer = Busy({PLACE: [behind(0, 80_000)]}, {PLACE: [behind(1, 60_000)]}, {PLACE: [behind(2, 40_000)]})
+    consumer.app.waits_for_senders = True
+    asyncio.run(draining(consumer, lambda: None, lambda: None))
+    assert consumer.events() == [[0, 1, 2]]
+
+
+def test_what_waits_for_a_sender_is_handed_over_when_it_is_enough() -> None:
+    consumer = Busy(*[{PLACE: [behind(offset, 80_000)]} for offset in range(7)])
+    consumer.app.waits_for_senders = True
+    asyncio.run(draining(consumer, lambda: None, lambda: None))
+    assert consumer.events() == [[0, 1, 2, 3, 4]]
+
+
+def test_no_agency_can_hold_up_its_feed_by_saying_that_it_is_behind() -> None:
+    consumer = Busy({PLACE: [behind(0, 80_000)]}, {PLACE: [behind(1, 80_000)]})
+    asyncio.run(draining(consumer, consumer.done))
+    assert consumer.events() == [[0], [1]]
 
 
 def test_what_waits_is_forgotten_with_its_assignment() -> None:
