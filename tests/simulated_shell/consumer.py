@@ -42,6 +42,7 @@ class SimulatedConsumer(ChunkConsumer):
         self.app = SimpleNamespace(
             chunk_records_max=records_max,
             chunk_bytes_max=100_000,
+            waits_for_senders=True,
             consumer_generation_id=0,
             positions=shell,
             should_stop=False,
