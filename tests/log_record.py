@@ -14,3 +14,4 @@ class LogRecord(NamedTuple):
     value: bytes | None
     serialized_value_size: int
     timestamp_type: int = 1
+    headers: tuple[tuple[str, bytes], ...] = ()
