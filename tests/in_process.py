@@ -94,7 +94,7 @@ class InProcessPlatform:
         """Append a message as it is."""
         number = partition_of(key, TOPICS[topic].partitions) if partition is None else partition
         rows = self.log.setdefault(topic, {}).setdefault(number, [])
-        record = LogRecord(topic, number, len(rows), NOW_MS, key, value, len(value) if value is not None else -1)
+        record = LogRecord(topic, number, len(rows), NOW_MS, key, value)
         rows.append(record)
         return record
 
@@ -156,10 +156,7 @@ def told_by_link(codec: Codec, value: bytes | None) -> list[dict[str, Any]]:
 def one_by_one(codec: Codec, rows: Iterable[LogRecord]) -> list[LogRecord]:
     """A partition of worker.records.v2 as it would be if every batch held a single message."""
     parts = [(row, part) for row in rows for part in parts_of(codec, row)]
-    return [
-        row._replace(offset=offset, value=part.value, serialized_value_size=len(part.value or b""))
-        for offset, (row, part) in enumerate(parts)
-    ]
+    return [row._replace(offset=offset, value=part.value) for offset, (row, part) in enumerate(parts)]
 
 
 def messages_in(unsent: Unsent) -> list[OutgoingMessage]:

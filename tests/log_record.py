@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class LogRecord(NamedTuple):
-    """A message in the log, with the attributes of aiokafka's that the platform reads."""
+    """A message in the log, with its place and the attributes that the platform reads."""
 
     topic: str
     partition: int
@@ -12,6 +12,5 @@ class LogRecord(NamedTuple):
     timestamp: int
     key: bytes | None
     value: bytes | None
-    serialized_value_size: int
     timestamp_type: int = 1
     headers: tuple[tuple[str, bytes], ...] = ()

@@ -129,8 +129,7 @@ def undisturbed(world: SimulatedWorld, folder: Path, settings: Settings) -> Stat
 def _append(log: dict[tuple[str, int], list[LogRecord]], topic: str, message: Message) -> None:
     partition = partition_of(message.key, TOPICS[topic].partitions)
     rows = log.setdefault((topic, partition), [])
-    size = len(message.value) if message.value is not None else -1
-    rows.append(LogRecord(topic, partition, len(rows), 0, message.key, message.value, size))
+    rows.append(LogRecord(topic, partition, len(rows), 0, message.key, message.value))
 
 
 class RunningPlatform:

@@ -34,13 +34,10 @@ class DeadLetter(NamedTuple):
 class Candidate(NamedTuple):
     """A message as the feeds' reader sees it."""
 
-    topic: str
-    partition: int
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
-    serialized_value_size: int
 
 
 def read_all(
@@ -116,8 +113,7 @@ def still_refused(letter: DeadLetter, key: bytes | None, value: bytes | None, se
 
     if letter.topic not in (*RECORD_FEEDS, HEARTBEATS):
         return None
-    size = len(value) if value is not None else -1
-    candidate = Candidate(letter.topic, letter.partition, letter.offset, letter.refused_at, key, value, size)
+    candidate = Candidate(letter.offset, letter.refused_at, key, value)
     chunk = Chunk(letter.topic, letter.partition, [candidate])
     refusals = read_feed_chunk(Codec(), chunk, settings.message_bytes_max).refusals
     return refusals[0] if refusals else None

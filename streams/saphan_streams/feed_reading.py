@@ -51,7 +51,7 @@ def read_feed_chunk(codec: Codec, chunk: Chunk, message_bytes_max: int) -> FeedC
     records, values = _decode(codec, chunk, message_bytes_max, read.refusals)
     if chunk.topic == HEARTBEATS:
         for record, value in zip(records, values, strict=True):
-            _read_heartbeat(read, record, value)
+            _read_heartbeat(read, chunk.partition, record, value)
     elif records:
         read.events.extend(_events(chunk, records, values, read.refusals))
     read.refusals.sort(key=lambda refusal: refusal.record.offset)
@@ -70,8 +70,8 @@ def _decode(
 ) -> tuple[Sequence[Any], list[Record]]:
     """The messages that can be read, and what they say."""
     payloads = [record.value for record in chunk.records]
-    if max([record.serialized_value_size for record in chunk.records], default=0) > message_bytes_max:
-        payloads = [None if _too_large(record, message_bytes_max) else record.value for record in chunk.records]
+    if max([len(payload or b"") for payload in payloads], default=0) > message_bytes_max:
+        payloads = [None if _too_large(payload, message_bytes_max) else payload for payload in payloads]
     records, values = [], []
     decoded = codec.decode_many(chunk.topic, payloads)
     if UndecodableMessage not in set(map(type, decoded)):
@@ -80,16 +80,16 @@ def _decode(
         if not isinstance(value, UndecodableMessage):
             records.append(record)
             values.append(value)
-        elif _too_large(record, message_bytes_max):
-            size = record.serialized_value_size
+        elif _too_large(record.value, message_bytes_max):
+            size = len(record.value)
             refusals.append(Refusal(record, "too_large", f"{size} bytes, at most {message_bytes_max} are read"))
         else:
             refusals.append(Refusal(record, value.reason, value.detail))
     return records, values
 
 
-def _too_large(record: Any, message_bytes_max: int) -> bool:
-    return bool(record.serialized_value_size > message_bytes_max)
+def _too_large(payload: bytes | None, message_bytes_max: int) -> bool:
+    return len(payload or b"") > message_bytes_max
 
 
 def _events(
@@ -168,7 +168,7 @@ def _error(topic: str, value: Record) -> tuple[str, str] | None:
     return None
 
 
-def _read_heartbeat(read: FeedChunk, record: Any, value: Record) -> None:
+def _read_heartbeat(read: FeedChunk, partition: int, record: Any, value: Record) -> None:
     if record.key is None or record.key != value["feed"].encode():
         read.refusals.append(Refusal(record, "wrong_key", "the key of a heartbeat is the feed that it speaks of"))
         return
@@ -178,6 +178,6 @@ def _read_heartbeat(read: FeedChunk, record: Any, value: Record) -> None:
         return
     read.heartbeats.append(
         PendingHeartbeat(
-            value["feed"], value["complete_until"], record.partition, record.offset, record.timestamp, record.value
+            value["feed"], value["complete_until"], partition, record.offset, record.timestamp, record.value
         )
     )

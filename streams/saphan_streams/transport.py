@@ -17,6 +17,7 @@ from mode import Service, ServiceT
 
 from saphan_infra.broker_patience import pause_between_tries
 from saphan_streams.catching_up import Patience
+from saphan_streams.plain_records import keep_records_plain
 
 #: The least that is asked of one partition at a time, so that a fetch is worth its way.
 _PARTITION_BYTES_MIN = 65_536
@@ -26,7 +27,7 @@ _LOOK_SECONDS = 0.05
 
 
 class Chunk(NamedTuple):
-    """Messages of one partition in order. ``records`` are aiokafka's, with offset, timestamp, key, value, headers."""
+    """Messages of one partition in order, as they come (:mod:`saphan_streams.plain_records`)."""
 
     topic: str
     partition: int
@@ -126,7 +127,7 @@ class Waiting:
 
 
 def _value_bytes(record: Any) -> int:
-    return max(int(record.serialized_value_size), 0)
+    return len(record.value or b"")
 
 
 def partition_bytes_max(fetch_bytes_max: int, partitions: int) -> int:
@@ -136,6 +137,7 @@ def partition_bytes_max(fetch_bytes_max: int, partitions: int) -> int:
 
 class _ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_consumer(self, loop: Any) -> Any:
+        keep_records_plain()
         consumer = super()._create_consumer(loop)
         pause_between_tries(consumer._client, ", ".join(str(url.authority) for url in self.transport.url))  # noqa: SLF001
         # What an agency's transaction took back was never said; Faust has no setting for it.

@@ -32,7 +32,7 @@ BODY = b'{"data":{}}'
 def test_each_poison_is_refused_for_its_reason(reason: str) -> None:
     message = MessageMaker(EMPLOYMENTS).message(good(EMPLOYMENTS))
     made = poisoned(7, reason, EMPLOYMENTS, message).message
-    record = LogRecord(EMPLOYMENTS, 0, 0, 0, made.key, made.value, len(made.value or b""))
+    record = LogRecord(EMPLOYMENTS, 0, 0, 0, made.key, made.value)
     read = read_feed_chunk(Codec(), Chunk(EMPLOYMENTS, 0, [record]), MESSAGE_BYTES_MAX)
     assert [refusal.reason for refusal in read.refusals] == [reason]
 

@@ -208,7 +208,7 @@ _OF_READING = (
     ),
     _reading(
         "a message of any size is read",
-        "return bool(record.serialized_value_size > message_bytes_max)", "return False", _BAD,
+        'return len(payload or b"") > message_bytes_max', "return False", _BAD,
     ),
     _reading(
         "a heartbeat under any key is believed",

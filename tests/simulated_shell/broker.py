@@ -39,8 +39,7 @@ class SimulatedBroker:
         """Put a message at the end of its partition; None: the one of its key."""
         number = partition_of(key, TOPICS[topic].partitions) if partition is None else partition
         rows = self.log[topic, number]
-        size = -1 if value is None else len(value)
-        record = LogRecord(topic, number, len(rows), self._now_ms(), key, value, size)
+        record = LogRecord(topic, number, len(rows), self._now_ms(), key, value)
         self.loop.tell(f"append {topic} {number} {record.offset} {key!r}")
         rows.append(record)
         return record

@@ -44,9 +44,8 @@ def read_one_by_one(chunk: Chunk) -> FeedChunk:
 
 def _read(chunk: Chunk, record: LogRecord) -> FeedRecord | PendingHeartbeat:
     topic = chunk.topic
-    if record.serialized_value_size > BYTES_MAX:
-        size = record.serialized_value_size
-        raise UndecodableMessage("too_large", f"{size} bytes, at most {BYTES_MAX} are read")
+    if len(record.value or b"") > BYTES_MAX:
+        raise UndecodableMessage("too_large", f"{len(record.value or b'')} bytes, at most {BYTES_MAX} are read")
     value = CODEC.decode(topic, record.value)
     assert record.value is not None
     if topic == HEARTBEATS and record.key != value["feed"].encode():
@@ -117,7 +116,7 @@ def test_a_chunk_read_by_columns_is_the_chunk_read_message_by_message(topic: str
 
 def chunk_of(topic: str, messages: list[Message]) -> Chunk:
     return Chunk(topic, 3, [
-        LogRecord(topic, 3, 100 + at, 70 + at, key, value, -1 if value is None else len(value))
+        LogRecord(topic, 3, 100 + at, 70 + at, key, value)
         for at, (key, value) in enumerate(messages)
     ])  # fmt: skip
 

@@ -37,10 +37,7 @@ def encoded(topic: str, record: dict[str, Any]) -> bytes:
 
 
 def chunk(topic: str, *messages: tuple[bytes | None, bytes | None]) -> Chunk:
-    rows = [
-        LogRecord(topic, 1, 100 + number, 77, key, value, -1 if value is None else len(value))
-        for number, (key, value) in enumerate(messages)
-    ]
+    rows = [LogRecord(topic, 1, 100 + number, 77, key, value) for number, (key, value) in enumerate(messages)]
     return Chunk(topic, 1, rows)
 
 

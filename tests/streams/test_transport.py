@@ -18,7 +18,7 @@ PLACE = TP("a-topic", 0)
 
 class LogRecord(NamedTuple):
     offset: int
-    serialized_value_size: int = 10
+    value: bytes | None = b"ten bytes."
     timestamp: int = 1_000
     timestamp_type: int = 0
     headers: Headers = ()
@@ -27,14 +27,14 @@ class LogRecord(NamedTuple):
 partitions = st.dictionaries(
     st.builds(TP, st.sampled_from(["a", "b", "c"]), st.integers(0, 1)),
     st.lists(st.integers(-1, 60), max_size=40).map(
-        lambda sizes: [LogRecord(offset, size) for offset, size in enumerate(sizes)]
+        lambda sizes: [LogRecord(offset, None if size < 0 else bytes(size)) for offset, size in enumerate(sizes)]
     ),
     max_size=5,
 )
 
 
 def size_of(rows: Sequence[LogRecord]) -> int:
-    return sum(max(row.serialized_value_size, 0) for row in rows)
+    return sum(len(row.value or b"") for row in rows)
 
 
 @given(partitions, st.integers(1, 20), st.integers(1, 200))

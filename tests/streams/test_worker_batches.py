@@ -42,7 +42,7 @@ def limits(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> t
 
 
 def record(value: bytes | None, offset: int = 7) -> LogRecord:
-    return LogRecord(WORKER_RECORDS, 0, offset, 77, None, value, len(value or b""))
+    return LogRecord(WORKER_RECORDS, 0, offset, 77, None, value)
 
 
 @pytest.mark.usefixtures("limits")

@@ -41,16 +41,13 @@ _NAMES = (*RECORD_FEEDS, HEARTBEATS)
 
 
 class _Record(NamedTuple):
-    """A message as aiokafka's fetcher gives it, as far as link looks at it."""
+    """A message as link gets it, as far as it looks at it."""
 
-    topic: str
-    partition: int
     offset: int
     timestamp: int
     key: bytes | None
     value: bytes | None
     headers: Iterable[tuple[str, bytes]]
-    serialized_value_size: int
 
 
 class Tally:
@@ -164,9 +161,8 @@ def _stock_app(settings: Settings, shell: Shell, tally: Tally, collected_max: in
 
 def _as_fetched(message: Any) -> _Record:
     key, value = message.key, message.value
-    size = len(value) if value else -1
     timestamp_ms = round(message.timestamp * 1000)
-    return _Record(message.topic, message.partition, message.offset, timestamp_ms, key, value, message.headers, size)
+    return _Record(message.offset, timestamp_ms, key, value, message.headers)
 
 
 async def _bounds(settings: Settings) -> dict[TP, tuple[int, int]]:
