@@ -17,7 +17,7 @@ from saphan_projections.link_store import PendingHeartbeat
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.rules import problems
 from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
-from saphan_streams.feed_reading import FeedChunk, read_feed_chunk
+from saphan_streams.feed_chunks import FeedChunk, read_feed_chunk
 from saphan_streams.reading import Refusal
 from saphan_streams.transport import Chunk
 
