@@ -117,10 +117,13 @@ class ReadingAhead:
     def close(self) -> None:
         """End the process beside; from now on everything is read here."""
         with self._lock:
+            if self._closed:
+                return
             self._closed = True
+            self._thread.submit(self._beside.close)
         self.forget()
-        self._beside.close()
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._beside.kill_for_good()
+        self._thread.shutdown(wait=True)
 
     def _read_here(self, chunk: Chunk, start: int, end: int) -> FeedChunk:
         return read_feed_chunk(self._codec, chunk._replace(records=chunk.records[start:end]), self._message_bytes_max)

@@ -25,7 +25,7 @@ log = get_logger("saphan.reading")
 
 
 class ReaderBeside:
-    """One process, never more. ``start`` and ``read`` take their time, for a thread of their own; the rest do not."""
+    """One process, never more. ``start``, ``read`` and ``close`` take their time and are for one thread; the rest for any."""
 
     def __init__(self, catalogue: Catalogue, message_bytes_max: int, command: Sequence[str] = _COMMAND) -> None:
         self._introduction = introduction(catalogue, message_bytes_max)
@@ -86,28 +86,33 @@ class ReaderBeside:
             if self._process is not None:
                 self._process.kill()
 
-    def close(self) -> None:
-        """End the process for good."""
+    def kill_for_good(self) -> None:
+        """The same, and there will be no other."""
         with self._lock:
             self._closed = True
         self.kill()
 
+    def close(self) -> None:
+        """End the process for good and leave nothing of it."""
+        self.kill_for_good()
+        self._bury()
+
     def _ended(self, error: Exception) -> None:
-        with self._lock:
-            process, self._process = self._process, None
-            self.is_ready = False
-        if process is not None:
-            _bury(process)
+        self._bury()
         if not self._closed:
             log.warning("the process that reads beside link is gone, link reads by itself", why=type(error).__name__)
 
-
-def _bury(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        with contextlib.suppress(OSError):
-            pipe.close()  # type: ignore[union-attr]
+    def _bury(self) -> None:
+        with self._lock:
+            process, self._process = self._process, None
+            self.is_ready = False
+        if process is None:
+            return
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            with contextlib.suppress(OSError):
+                pipe.close()  # type: ignore[union-attr]
 
 
 def _widen(pipe: int) -> None:
