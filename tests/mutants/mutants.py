@@ -8,5 +8,6 @@ from mutants.mutant import Mutant
 from mutants.processing import PROCESSING
 from mutants.publishing import PUBLISHING
 from mutants.transport import TRANSPORT
+from mutants.waiting import WAITING
 
 MUTANTS: tuple[Mutant, ...] = (*FOLD, *LINKING, *DECIDING, *TRANSPORT, *PROCESSING, *DELIVERING, *PUBLISHING)
