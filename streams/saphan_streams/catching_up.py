@@ -1,19 +1,23 @@
-"""How long integrate lets more come while link works off a backlog: a worker is folded once for all that is there.
+"""Which partitions integrate works on while link is behind: one at a time, so that a worker is folded once for much.
 
 Link says with each message how far behind it is. Nothing waits where link is up to date, so that an alert is as fast as
 it can be; nothing waits for a link that died, beyond a limit.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeVar
 
 _HEADER = "saphan-behind"
 #: A smaller backlog is worked off before waiting for it has saved anything.
 _BEHIND_MIN = 20_000
+#: A partition's turn comes when what waits of it is this share of what is still to come. The larger the share, the
+#: fewer visits a worker needs, and the longer integrate has nothing to do at the beginning of a backlog.
+_SHARE = 0.5
 #: What waits that long is folded, whatever is still to come.
 _WAIT_SECONDS_MAX = 20.0
 
 Headers = tuple[tuple[str, bytes], ...]
+Place = TypeVar("Place")
 
 
 def headers_of(behind: int) -> Headers:
@@ -29,29 +33,27 @@ def behind_in(record: Any) -> int:
     return 0
 
 
-class Patience:
-    """Whether what waits is to be joined by more: until half of what was to come has come, or the limit is reached."""
+class Part(NamedTuple):
+    """What waits of one partition: how far behind its sender was at most, since when, and whether it fills an event."""
 
-    def __init__(self) -> None:
-        self.begin_anew()
+    behind: int
+    since_seconds: float
+    fills_an_event: bool
 
-    def begin_anew(self) -> None:
-        """What waited is on its way."""
-        self._first: tuple[int, float] | None = None
-        self._newest = 0
 
-    def saw(self, fetched: Iterable[Sequence[Any]], now_seconds: float) -> None:
-        """Note what came, a list of messages for each partition; the clock may be any that only goes on."""
-        behind = [behind_in(records[-1]) for records in fetched if records]
-        if not behind:
-            return
-        self._newest = min(behind)
-        if self._first is None:
-            self._first = max(behind), now_seconds
+def due(parts: Mapping[Place, Part], behind: int, now_seconds: float) -> list[Place]:
+    """The partitions of the next event, the sender being so far behind now; none when all are to be joined by more.
 
-    def lets_more_come(self, now_seconds: float) -> bool:
-        """Whether to wait for more before handing on what is there."""
-        if self._first is None:
-            return False
-        behind, since_seconds = self._first
-        return self._newest > behind / 2 and now_seconds - since_seconds < _WAIT_SECONDS_MAX
+    The first whose turn has come, in their order: whoever keeps the one that has waited longest in front has the one
+    with the largest share there, and lets none wait for ever.
+    """
+    if not behind:
+        return list(parts)
+    for place, part in parts.items():
+        if (
+            part.fills_an_event
+            or now_seconds - part.since_seconds >= _WAIT_SECONDS_MAX
+            or behind * (1 + _SHARE) <= part.behind
+        ):
+            return [place]
+    return []

@@ -6,7 +6,8 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, partition_count
-from saphan_streams.transport import Chunk, Fetch, cut, partition_bytes_max
+from saphan_streams.transport import Chunk, Fetch, partition_bytes_max
+from saphan_streams.waiting import cut
 
 _NAMES = (*RECORD_FEEDS, HEARTBEATS)
 

@@ -1,13 +1,13 @@
-"""How much of the log one Faust event carries: all that has come, of all partitions, instead of one message.
+"""How much of the log one Faust event carries: all that waits and is not to be joined by more, instead of one message.
 
 Stock Faust creates and cancels several asyncio tasks for each message. This transport hands an agent one event for
-all that was fetched while it was busy with the last one, resumes from the positions that the application keeps in its own database, and reports to the broker only
-what was acknowledged, in order.
+all that was fetched while it was busy with the last one (:mod:`saphan_streams.waiting`), resumes from the positions
+that the application keeps in its own database, and reports to the broker only what was acknowledged, in order.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, cast
 
 import faust
@@ -16,8 +16,8 @@ from faust.types import TP, ConsumerMessage, Message
 from mode import Service, ServiceT
 
 from saphan_infra.broker_patience import pause_between_tries
-from saphan_streams.catching_up import Patience
 from saphan_streams.plain_records import keep_records_plain
+from saphan_streams.waiting import Waiting
 
 #: The least that is asked of one partition at a time, so that a fetch is worth its way.
 _PARTITION_BYTES_MIN = 65_536
@@ -75,68 +75,6 @@ class ChunkSchema(faust.Schema[Any, Any]):
         return message.value
 
 
-def cut(
-    fetched: Mapping[TP, Sequence[Any]], records_max: int, bytes_max: int
-) -> Iterator[list[tuple[TP, Sequence[Any]]]]:
-    """Groups of at most so many records and bytes, each with at least one record; each partition's stay in order."""
-    group: list[tuple[TP, Sequence[Any]]] = []
-    count, size = 0, 0
-    for tp, records in fetched.items():
-        start = 0
-        for index, record in enumerate(records):
-            length = _value_bytes(record)
-            if count and (count >= records_max or size + length > bytes_max):
-                if index > start:
-                    group.append((tp, records[start:index]))
-                yield group
-                group, count, size, start = [], 0, 0, index
-            count += 1
-            size += length
-        if start < len(records):
-            group.append((tp, records[start:]))
-    if group:
-        yield group
-
-
-class Waiting:
-    """What was fetched while the agent was busy: the larger the next event, the less each of its messages costs."""
-
-    def __init__(self, records_max: int, bytes_max: int) -> None:
-        self._records_max = records_max
-        self._bytes_max = bytes_max
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget everything: it comes again from the positions of the next assignment."""
-        self._records: dict[TP, list[Any]] = {}
-        self._bytes = 0
-        self.count = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether there is enough for an event."""
-        return self.count >= self._records_max or self._bytes >= self._bytes_max
-
-    def add(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
-        """Put messages behind those of the same partitions."""
-        for tp, records in fetched.items():
-            self._records.setdefault(tp, []).extend(records)
-            self.count += len(records)
-            self._bytes += sum(map(_value_bytes, records))
-
-    def take(self) -> list[tuple[TP, Sequence[Any]]]:
-        """The next event's messages, which do not wait any more; there must be some."""
-        first, *others = cut(self._records, self._records_max, self._bytes_max)
-        self.clear()
-        for group in others:
-            self.add(dict(group))
-        return first
-
-
-def _value_bytes(record: Any) -> int:
-    return len(record.value or b"")
-
-
 def partition_bytes_max(fetch_bytes_max: int, partitions: int) -> int:
     """Each partition's share of a fetch, so that a backlog is read feed beside feed: a worker's records come together."""
     return max(_PARTITION_BYTES_MIN, fetch_bytes_max // partitions)
@@ -175,12 +113,11 @@ class ChunkConsumer(driver.Consumer):
 
     async def _drain(self, fetcher: Service) -> None:
         app = self.app
-        waiting = Waiting(app.chunk_records_max, app.chunk_bytes_max)
-        patience = Patience()
+        waiting = Waiting(app.chunk_records_max, app.chunk_bytes_max, for_senders=app.waits_for_senders)
         generation = app.consumer_generation_id
         while not (self.should_stop or fetcher.should_stop):
             await self.sleep(0)
-            if not waiting.is_full:
+            if waiting.has_room:
                 try:
                     fetched, _ = await self._wait_next_records(0.0 if waiting.count else _FETCH_SECONDS_MAX)
                 except self.consumer_stopped_errors:
@@ -189,27 +126,22 @@ class ChunkConsumer(driver.Consumer):
                     raise
                 if app.consumer_generation_id != generation:
                     waiting.clear()
-                    patience.begin_anew()
                     generation = app.consumer_generation_id
-                waiting.add(fetched or {})
+                waiting.add(fetched or {}, asyncio.get_running_loop().time())
                 if app.ahead is not None and self._is_agent_busy():
                     app.ahead.send(fetched or {})
-                if app.waits_for_senders:
-                    patience.saw((fetched or {}).values(), asyncio.get_running_loop().time())
-            if not waiting.count:
-                continue
-            await self._hand_over(waiting, patience, generation)
+            if waiting.count:
+                await self._hand_over(waiting, generation)
 
-    async def _hand_over(self, waiting: Waiting, patience: Patience, generation: int) -> None:
+    async def _hand_over(self, waiting: Waiting, generation: int) -> None:
         """Make what waits an event, or wait a moment for the agent or for more of it."""
         if self._is_agent_busy():
             await self._until_agent_is_free()
-        elif patience.lets_more_come(asyncio.get_running_loop().time()) and not waiting.is_full:
-            await self.sleep(_LOOK_SECONDS)
-        else:
-            patience.begin_anew()
-            if not await self._deliver(waiting.take(), generation):
+        elif group := waiting.take(asyncio.get_running_loop().time()):
+            if not await self._deliver(group, generation):
                 waiting.clear()
+        else:
+            await self.sleep(_LOOK_SECONDS)
 
     def _is_agent_busy(self) -> bool:
         # Faust keeps weak references only: a message that it dropped in a rebalance is not among them any more.

@@ -7,6 +7,16 @@ from mutants.linking import LINKING
 from mutants.mutant import Mutant
 from mutants.processing import PROCESSING
 from mutants.publishing import PUBLISHING
+from mutants.reading_ahead import READING_AHEAD
 from mutants.transport import TRANSPORT
 
-MUTANTS: tuple[Mutant, ...] = (*FOLD, *LINKING, *DECIDING, *TRANSPORT, *PROCESSING, *DELIVERING, *PUBLISHING)
+MUTANTS: tuple[Mutant, ...] = (
+    *FOLD,
+    *LINKING,
+    *DECIDING,
+    *TRANSPORT,
+    *PROCESSING,
+    *DELIVERING,
+    *PUBLISHING,
+    *READING_AHEAD,
+)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saphan_streams.catching_up import Headers, Patience, behind_in, headers_of
+from saphan_streams.catching_up import Headers, Part, behind_in, due, headers_of
 
 
 class Sent(NamedTuple):
@@ -30,44 +30,41 @@ def test_a_header_that_is_none_of_ours_says_nothing(headers: Headers) -> None:
 
 
 def test_nothing_waits_for_a_link_that_is_up_to_date() -> None:
-    patience = Patience()
-    assert not patience.lets_more_come(0.0)
-    patience.saw([[sent(19_999)]], 0.0)
-    assert not patience.lets_more_come(0.0)
+    assert due({"a": Part(0, 0.0, False), "b": Part(0, 0.0, False)}, 0, 0.0) == ["a", "b"]
+    assert due({"a": Part(90_000, 0.0, False), "b": Part(0, 0.0, False)}, 0, 0.0) == ["a", "b"]
+    assert due({}, 0, 0.0) == []
 
 
-def test_what_comes_waits_until_half_of_what_was_behind_it_has_come() -> None:
-    patience = Patience()
-    patience.saw([[sent(0), sent(800_000)]], 0.0)
-    assert patience.lets_more_come(0.1)
-    patience.saw([[sent(500_000)], [sent(400_001)]], 3.0)
-    assert patience.lets_more_come(3.1)
-    patience.saw([[]], 4.0)
-    assert patience.lets_more_come(4.1)
-    patience.saw([[sent(400_000)]], 6.0)
-    assert not patience.lets_more_come(6.1)
-
-
-def test_what_is_on_its_way_is_not_waited_with_and_the_next_starts_from_where_link_is_then() -> None:
-    patience = Patience()
-    patience.saw([[sent(800_000)]], 0.0)
-    patience.begin_anew()
-    assert not patience.lets_more_come(0.1)
-    patience.saw([[sent(400_000)]], 15.0)
-    assert patience.lets_more_come(34.9)
+def test_a_partition_waits_until_what_waits_of_it_is_half_of_what_is_still_to_come() -> None:
+    parts = {"a": Part(900_000, 0.0, False)}
+    assert due(parts, 600_001, 19.9) == []
+    assert due(parts, 600_000, 0.0) == ["a"]
 
 
 def test_a_link_that_says_nothing_more_is_waited_for_twenty_seconds() -> None:
-    patience = Patience()
-    patience.saw([[sent(800_000)]], 100.0)
-    patience.saw([[sent(790_000)]], 110.0)
-    assert patience.lets_more_come(119.9)
-    assert not patience.lets_more_come(120.0)
+    parts = {"a": Part(900_000, 100.0, False), "b": Part(900_000, 99.0, False)}
+    assert due(parts, 890_000, 118.9) == []
+    assert due(parts, 890_000, 119.0) == ["b"]
+    assert due(parts, 890_000, 120.0) == ["a"]
 
 
-def test_a_backlog_that_grows_does_not_stop_what_waits_from_being_folded() -> None:
-    patience = Patience()
-    for second in range(20):
-        patience.saw([[sent(30_000 + 1_000 * second)]], float(second))
-        assert patience.lets_more_come(float(second))
-    assert not patience.lets_more_come(20.0)
+def test_what_fills_an_event_does_not_wait() -> None:
+    assert due({"a": Part(900_000, 0.0, False), "b": Part(900_000, 0.0, True)}, 900_000, 0.0) == ["b"]
+
+
+@given(
+    st.dictionaries(st.integers(0, 5), st.builds(Part, st.integers(0, 10**6), st.floats(0, 30), st.booleans())),
+    st.integers(0, 10**6),
+    st.floats(0, 60),
+)
+def test_while_link_is_behind_one_partition_goes_and_those_that_may_still_wait_do(
+    parts: dict[int, Part], behind: int, now_seconds: float
+) -> None:
+    chosen = due(parts, behind, now_seconds)
+    if not behind:
+        assert chosen == list(parts)
+        return
+    assert len(chosen) <= 1
+    if not chosen:
+        assert all(now_seconds - part.since_seconds < 20 and not part.fills_an_event for part in parts.values())
+        assert all(part.behind < behind * 1.5 for part in parts.values())

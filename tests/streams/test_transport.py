@@ -1,17 +1,14 @@
 """That what a fetch brings becomes groups of chunks without a gap, a repeat or a change of order in a partition."""
 
 import asyncio
-import itertools
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from faust.types import TP, Message
-from hypothesis import given
-from hypothesis import strategies as st
 
 from saphan_streams.catching_up import Headers, headers_of
-from saphan_streams.transport import Chunk, ChunkConsumer, Fetch, Waiting, cut
+from saphan_streams.transport import Ahead, Chunk, ChunkConsumer, Fetch
 
 PLACE = TP("a-topic", 0)
 
@@ -22,68 +19,6 @@ class LogRecord(NamedTuple):
     timestamp: int = 1_000
     timestamp_type: int = 0
     headers: Headers = ()
-
-
-partitions = st.dictionaries(
-    st.builds(TP, st.sampled_from(["a", "b", "c"]), st.integers(0, 1)),
-    st.lists(st.integers(-1, 60), max_size=40).map(
-        lambda sizes: [LogRecord(offset, None if size < 0 else bytes(size)) for offset, size in enumerate(sizes)]
-    ),
-    max_size=5,
-)
-
-
-def size_of(rows: Sequence[LogRecord]) -> int:
-    return sum(len(row.value or b"") for row in rows)
-
-
-@given(partitions, st.integers(1, 20), st.integers(1, 200))
-def test_groups_joined_are_the_whole_in_each_partitions_order_and_each_keeps_the_limits(
-    fetched: dict[TP, list[LogRecord]], records_max: int, bytes_max: int
-) -> None:
-    groups = list(cut(fetched, records_max, bytes_max))
-    joined: dict[TP, list[LogRecord]] = {tp: [] for tp in fetched}
-    for group in groups:
-        assert len({tp for tp, _ in group}) == len(group), "a partition stands once in a group"
-        for tp, piece in group:
-            joined[tp] += piece
-        together = [row for _, piece in group for row in piece]
-        assert 1 <= len(together) <= records_max
-        assert len(together) == 1 or size_of(together) <= bytes_max
-    assert joined == fetched
-
-
-@given(partitions, st.integers(1, 20), st.integers(1, 200))
-def test_no_group_is_smaller_than_it_must_be(
-    fetched: dict[TP, list[LogRecord]], records_max: int, bytes_max: int
-) -> None:
-    groups = [[row for _, piece in group for row in piece] for group in cut(fetched, records_max, bytes_max)]
-    for group, following in itertools.pairwise(groups):
-        assert len(group) == records_max or size_of([*group, following[0]]) > bytes_max
-
-
-@given(st.lists(partitions, max_size=4), st.integers(1, 20), st.integers(1, 200))
-def test_what_waits_is_handed_over_whole_in_each_partitions_order_and_within_the_limits(
-    fetches: list[dict[TP, list[LogRecord]]], records_max: int, bytes_max: int
-) -> None:
-    waiting = Waiting(records_max, bytes_max)
-    expected: dict[TP, list[LogRecord]] = defaultdict(list)
-    for fetched in fetches:
-        waiting.add(fetched)
-        for tp, piece in fetched.items():
-            expected[tp] += piece
-    everything = [row for piece in expected.values() for row in piece]
-    assert waiting.count == len(everything)
-    assert waiting.is_full == (len(everything) >= records_max or size_of(everything) >= bytes_max)
-    found: dict[TP, list[LogRecord]] = defaultdict(list)
-    while waiting.count:
-        group = waiting.take()
-        together = [row for _, piece in group for row in piece]
-        assert 1 <= len(together) <= records_max
-        assert len(together) == 1 or size_of(together) <= bytes_max
-        for tp, rows_of_one in group:
-            found[tp] += rows_of_one
-    assert {tp: piece for tp, piece in found.items() if piece} == {tp: piece for tp, piece in expected.items() if piece}
 
 
 class Topics:
@@ -100,6 +35,7 @@ class App:
     topics = Topics()
     chunk_records_max = chunk_bytes_max = 1_000
     waits_for_senders = False
+    ahead: Ahead | None = None
 
 
 class Consumer(ChunkConsumer):
@@ -194,8 +130,8 @@ def behind(offset: int, messages: int) -> LogRecord:
     return LogRecord(offset, headers=headers_of(messages))
 
 
-def test_what_a_sender_that_is_behind_sends_waits_for_more_until_half_of_the_rest_is_there() -> None:
-    consumer = Busy({PLACE: [behind(0, 80_000)]}, {PLACE: [behind(1, 60_000)]}, {PLACE: [behind(2, 40_000)]})
+def test_what_a_sender_that_is_behind_sends_waits_for_more() -> None:
+    consumer = Busy({PLACE: [behind(0, 80_000)]}, {PLACE: [behind(1, 60_000)]}, {PLACE: [behind(2, 50_000)]})
     consumer.app.waits_for_senders = True
     asyncio.run(draining(consumer, lambda: None, lambda: None))
     assert consumer.events() == [[0, 1, 2]]
@@ -212,6 +148,24 @@ def test_no_agency_can_hold_up_its_feed_by_saying_that_it_is_behind() -> None:
     consumer = Busy({PLACE: [behind(0, 80_000)]}, {PLACE: [behind(1, 80_000)]})
     asyncio.run(draining(consumer, consumer.done))
     assert consumer.events() == [[0], [1]]
+
+
+class Told:
+    """Notes what it is to begin with."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    def send(self, fetched: Mapping[TP, Sequence[LogRecord]]) -> None:
+        self.offsets += [row.offset for records in fetched.values() for row in records]
+
+
+def test_somebody_can_begin_with_what_comes_while_the_agent_is_busy_and_with_nothing_else() -> None:
+    consumer, told = Busy({PLACE: rows(0)}, {PLACE: rows(1, 2)}, {PLACE: rows(3)}), Told()
+    consumer.app.ahead = told
+    asyncio.run(draining(consumer, consumer.done, consumer.done, lambda: consumer.fetches.append({PLACE: rows(4)})))
+    assert consumer.events() == [[0], [1, 2, 3], [4]]
+    assert told.offsets == [1, 2, 3]
 
 
 def test_what_waits_is_forgotten_with_its_assignment() -> None:
