@@ -10,4 +10,4 @@ from mutants.publishing import PUBLISHING
 from mutants.transport import TRANSPORT
 from mutants.waiting import WAITING
 
-MUTANTS: tuple[Mutant, ...] = (*FOLD, *LINKING, *DECIDING, *TRANSPORT, *PROCESSING, *DELIVERING, *PUBLISHING)
+MUTANTS: tuple[Mutant, ...] = (*FOLD, *LINKING, *DECIDING, *TRANSPORT, *WAITING, *PROCESSING, *DELIVERING, *PUBLISHING)
