@@ -108,7 +108,7 @@ def still_refused(letter: DeadLetter, key: bytes | None, value: bytes | None, se
     """Why link would refuse this message now; None: it would take it, or link is not who judges it."""
     from saphan_schemas.codec import Codec
     from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
-    from saphan_streams.feed_reading import read_feed_chunk
+    from saphan_streams.feed_chunks import read_feed_chunk
     from saphan_streams.transport import Chunk
 
     if letter.topic not in (*RECORD_FEEDS, HEARTBEATS):

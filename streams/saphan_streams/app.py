@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import faust
 
-from saphan_streams.transport import ChunkConsumer, ChunkSchema, Fetch, Positions, partition_bytes_max
+from saphan_streams.transport import Ahead, ChunkConsumer, ChunkSchema, Fetch, Positions, partition_bytes_max
 
 #: Fetches that may wait for an agent; a fetch is up to thousands of messages, so few are enough to keep it busy.
 _FETCHES_WAITING_MAX = 2
@@ -18,6 +18,7 @@ class ChunkApp(faust.App):
     chunk_records_max: int
     chunk_bytes_max: int
     waits_for_senders: bool
+    ahead: Ahead | None
 
 
 def create_app(  # noqa: PLR0913 - what an application is made of
@@ -30,13 +31,14 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     chunk_records_max: int,
     chunk_bytes_max: int,
     waits_for_senders: bool = False,
+    ahead: Ahead | None = None,
     instance: str | None = None,
     security: Mapping[str, Any] | None = None,
 ) -> ChunkApp:
     """An application of the consumer group ``saphan-<name>``, which reads so many ``partitions``.
 
     With ``waits_for_senders`` an event waits for more while the senders of its messages say that they are behind
-    (:mod:`saphan_streams.catching_up`). ``instance`` makes the membership static: a restarted process gets its
+    (:mod:`saphan_streams.catching_up`). ``ahead`` is told what waits for the agent. ``instance`` makes the membership static: a restarted process gets its
     partitions back without a wait.
     """
     app = ChunkApp(
@@ -65,6 +67,7 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     app.chunk_records_max = chunk_records_max
     app.chunk_bytes_max = chunk_bytes_max
     app.waits_for_senders = waits_for_senders
+    app.ahead = ahead
     return app
 
 

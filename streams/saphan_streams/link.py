@@ -23,8 +23,9 @@ from saphan_projections.offsets import (
 )
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
-from saphan_streams.feed_reading import FeedChunk, StoredPayloads, feed_read, read_feed_chunk
+from saphan_streams.feed_chunks import FeedChunk, StoredPayloads, feed_read
 from saphan_streams.reading import Refusal, dead_letters
+from saphan_streams.reading_ahead import ReadingAhead
 from saphan_streams.shell import Resumed, Unsent
 from saphan_streams.transport import Chunk, Fetch
 from saphan_streams.worker_batches import batches
@@ -63,6 +64,7 @@ class LinkProcessor:
         self._database = database
         self._codec = codec
         self._settings = settings
+        self.ahead = ReadingAhead(codec, settings.message_bytes_max)
         self._rows = LinkRowsOf()
         self._linker: Linker | None = None
         self._lease: int | None = None
@@ -92,9 +94,16 @@ class LinkProcessor:
         self._lease = lease
         self._claims = {(row.topic, row.partition): row for row in claims}
         self._linker = None
+        self.ahead.forget()
         return Resumed(claims, unsent)
 
     def commit(self, fetch: Fetch, sent: set[int], poison: str | None) -> Unsent | None:
+        unsent = self._commit(fetch, sent, poison)
+        for chunk in fetch:
+            self.ahead.passed(chunk)
+        return unsent
+
+    def _commit(self, fetch: Fetch, sent: set[int], poison: str | None) -> Unsent | None:
         ours = [chunk for chunk in fetch if chunk.place in self._claims]
         if not ours or self._lease is None:
             return None
@@ -137,7 +146,7 @@ class LinkProcessor:
 
     def _read(self, chunk: Chunk, poison: str | None) -> FeedChunk:
         if poison is None:
-            return read_feed_chunk(self._codec, chunk, self._settings.message_bytes_max)
+            return self.ahead.read(chunk)
         return FeedChunk([], [], [Refusal(record, "processing_failed", poison) for record in chunk.records])
 
     def _committed_before(self, transaction: Transaction, steps: Sequence[tuple[Claim, int]]) -> Unsent:
@@ -155,6 +164,7 @@ class LinkProcessor:
         self._linker = None
 
     def release(self) -> None:
+        self.ahead.close()
         if self._lease is not None:
             with self._database.transaction() as transaction:
                 keep_lease(transaction, APP, self._lease, 0)

@@ -13,7 +13,7 @@ from saphan_projections.link_store import LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
-from saphan_streams.feed_reading import StoredPayloads, feed_read, read_feed_chunk
+from saphan_streams.feed_chunks import StoredPayloads, feed_read, read_feed_chunk
 from saphan_streams.transport import Fetch
 
 

@@ -76,6 +76,7 @@ class Role:
             chunk_records_max=settings.chunk_records_max,
             chunk_bytes_max=settings.chunk_bytes_max,
             waits_for_senders=follows_link,
+            ahead=processor.ahead if isinstance(processor, LinkProcessor) else None,
             instance=instance,
             security=_faust_security(settings),
         )

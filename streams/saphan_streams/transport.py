@@ -58,6 +58,13 @@ class Positions(Protocol):
         """The next offset of each assigned partition; ``bounds`` is asked when nobody else can read on any more."""
 
 
+class Ahead(Protocol):
+    """Who can begin with messages that wait for the agent."""
+
+    def send(self, fetched: Mapping[TP, Sequence[Any]]) -> None:
+        """These have come and will be handed over later, unless a new assignment comes before; must not wait."""
+
+
 class ChunkSchema(faust.Schema[Any, Any]):
     """Hands a message on as it came: the fetch is already what the agent wants."""
 
@@ -121,6 +128,8 @@ class ChunkConsumer(driver.Consumer):
                     waiting.clear()
                     generation = app.consumer_generation_id
                 waiting.add(fetched or {}, asyncio.get_running_loop().time())
+                if app.ahead is not None and self._is_agent_busy():
+                    app.ahead.send(fetched or {})
             if waiting.count:
                 await self._hand_over(waiting, generation)
 

@@ -21,7 +21,7 @@ from saphan_infra.clock import now_ms
 from saphan_publishers.messages import MessageMaker
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import EMPLOYMENTS, MESSAGE_BYTES_MAX
-from saphan_streams.feed_reading import read_feed_chunk
+from saphan_streams.feed_chunks import read_feed_chunk
 from saphan_streams.transport import Chunk
 
 SECRET = "whsec_c2FwaGFuLXRlc3Qtc2VjcmV0LTAxMjM0NTY3ODk="  # noqa: S105 - of this test's receiver

@@ -192,7 +192,7 @@ _OF_SCREEN = (
 _OF_READING = (
     _reading(
         "what cannot be decoded is dropped in silence",
-        "refusals.append(Refusal(record, value.reason, value.detail))", "pass", _BAD,
+        "refusals.append((index, value.reason, value.detail))", "pass", _BAD,
     ),
     _reading(
         "a record under another record's key is read",
@@ -212,7 +212,7 @@ _OF_READING = (
     ),
     _reading(
         "a heartbeat under any key is believed",
-        'if record.key is None or record.key != value["feed"].encode():', "if record.key is None:",
+        'if key is None or key != value["feed"].encode():', "if key is None:",
         _READING + "test_a_heartbeat_is_keyed_by_the_feed_that_it_speaks_of",
     ),
     Mutant(
@@ -232,7 +232,7 @@ _OF_READING = (
     ),
     _reading(
         "a record that is unusual is known by what its column says",
-        "known[at] = signature_of(feed, values[at])", "pass", _BY_COLUMNS,
+        "signatures[at] = signature_of(feed, values[at])", "pass", _BY_COLUMNS,
     ),
     _reading(
         "a deleted record still belongs to somebody",
@@ -240,7 +240,7 @@ _OF_READING = (
     ),
     _reading(
         "what is refused for its content comes after what cannot be read",
-        "read.refusals.sort(key=lambda refusal: refusal.record.offset)", "pass", _BY_COLUMNS,
+        "refusals=sorted(refusals)", "refusals=refusals", _BY_COLUMNS,
     ),
     *_OF_SCREEN,
     Mutant(

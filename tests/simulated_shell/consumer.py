@@ -43,6 +43,7 @@ class SimulatedConsumer(ChunkConsumer):
             chunk_records_max=records_max,
             chunk_bytes_max=100_000,
             waits_for_senders=True,
+            ahead=None,
             consumer_generation_id=0,
             positions=shell,
             should_stop=False,

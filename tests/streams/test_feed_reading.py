@@ -1,29 +1,24 @@
 """That a chunk of a feed read by columns is the chunk read message by message."""
 
 from hashlib import blake2b
-from typing import Any
 
 import pytest
+from feed_messages import BYTES_MAX, CODEC, chunk_of, message_of, messages_of
 from good_records import good
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from log_record import LogRecord
-from varied_records import varied
 
 from saphan_projections.identity import signature_hashes, signature_of
 from saphan_projections.kept import HANDED_ON, kept_of, pack_kept
 from saphan_projections.link_records import FeedRecord
 from saphan_projections.link_store import PendingHeartbeat
-from saphan_schemas.codec import Codec, UndecodableMessage
+from saphan_schemas.codec import UndecodableMessage
 from saphan_schemas.rules import problems
 from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
-from saphan_streams.feed_reading import FeedChunk, read_feed_chunk
+from saphan_streams.feed_chunks import FeedChunk, read_feed_chunk
 from saphan_streams.reading import Refusal
 from saphan_streams.transport import Chunk
-
-CODEC = Codec()
-BYTES_MAX = 2_000
-Message = tuple[bytes | None, bytes | None]
 
 
 def read_one_by_one(chunk: Chunk) -> FeedChunk:
@@ -80,31 +75,6 @@ def _read(chunk: Chunk, record: LogRecord) -> FeedRecord | PendingHeartbeat:
     )
 
 
-def message_of(topic: str, record: dict[str, Any]) -> Message:
-    key: str = record["feed"] if topic == HEARTBEATS else record["record_id"]
-    return key.encode(), CODEC.encode(topic, record)
-
-
-def messages_of(topic: str) -> st.SearchStrategy[Message]:
-    key, value = message_of(topic, good(topic))
-    assert value is not None
-    records = (
-        st.just((key, value))
-        if topic == HEARTBEATS
-        else varied(topic).filter(_fits).map(lambda record: message_of(topic, record))
-    )
-    broken = st.sampled_from([
-        (None, value), (b"other", value), (key, None), (key, value[:-1]), (key, b""), (key, b"nonsense"), (None, None),
-        (key, b"\x00\x7f\xff\xff\xf0" + value[5:]), (key, value + bytes(BYTES_MAX)), (b"\xff", value),
-    ])  # fmt: skip
-    return records | records | records | broken
-
-
-def _fits(record: dict[str, Any]) -> bool:
-    days = [value for name, value in record.items() if type(value) is int and name not in {"version", "changed_at"}]
-    return all(-(2**31) <= day < 2**31 for day in days)
-
-
 @pytest.mark.parametrize("topic", [*RECORD_FEEDS, HEARTBEATS])
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
@@ -112,13 +82,6 @@ def test_a_chunk_read_by_columns_is_the_chunk_read_message_by_message(topic: str
     messages = data.draw(st.lists(messages_of(topic), max_size=8))
     chunk = chunk_of(topic, messages)
     assert read_feed_chunk(CODEC, chunk, BYTES_MAX) == read_one_by_one(chunk)
-
-
-def chunk_of(topic: str, messages: list[Message]) -> Chunk:
-    return Chunk(topic, 3, [
-        LogRecord(topic, 3, 100 + at, 70 + at, key, value)
-        for at, (key, value) in enumerate(messages)
-    ])  # fmt: skip
 
 
 def test_unusual_records_deletions_and_refusals_stand_in_their_places() -> None:

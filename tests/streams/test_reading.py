@@ -22,7 +22,7 @@ from saphan_schemas.topics import (
     WORKER_RECORDS,
 )
 from saphan_schemas.values import to_wire
-from saphan_streams.feed_reading import read_feed_chunk
+from saphan_streams.feed_chunks import read_feed_chunk
 from saphan_streams.reading import Refusal, dead_letters, read_worker_chunk
 from saphan_streams.transport import Chunk
 from saphan_streams.worker_batches import batches

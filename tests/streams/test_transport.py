@@ -2,13 +2,13 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 from faust.types import TP, Message
 
 from saphan_streams.catching_up import Headers, headers_of
-from saphan_streams.transport import Chunk, ChunkConsumer, Fetch
+from saphan_streams.transport import Ahead, Chunk, ChunkConsumer, Fetch
 
 PLACE = TP("a-topic", 0)
 
@@ -35,6 +35,7 @@ class App:
     topics = Topics()
     chunk_records_max = chunk_bytes_max = 1_000
     waits_for_senders = False
+    ahead: Ahead | None = None
 
 
 class Consumer(ChunkConsumer):
@@ -147,6 +148,24 @@ def test_no_agency_can_hold_up_its_feed_by_saying_that_it_is_behind() -> None:
     consumer = Busy({PLACE: [behind(0, 80_000)]}, {PLACE: [behind(1, 80_000)]})
     asyncio.run(draining(consumer, consumer.done))
     assert consumer.events() == [[0], [1]]
+
+
+class Told:
+    """Notes what it is to begin with."""
+
+    def __init__(self) -> None:
+        self.offsets: list[int] = []
+
+    def send(self, fetched: Mapping[TP, Sequence[LogRecord]]) -> None:
+        self.offsets += [row.offset for records in fetched.values() for row in records]
+
+
+def test_somebody_can_begin_with_what_comes_while_the_agent_is_busy_and_with_nothing_else() -> None:
+    consumer, told = Busy({PLACE: rows(0)}, {PLACE: rows(1, 2)}, {PLACE: rows(3)}), Told()
+    consumer.app.ahead = told
+    asyncio.run(draining(consumer, consumer.done, consumer.done, lambda: consumer.fetches.append({PLACE: rows(4)})))
+    assert consumer.events() == [[0], [1, 2, 3], [4]]
+    assert told.offsets == [1, 2, 3]
 
 
 def test_what_waits_is_forgotten_with_its_assignment() -> None:
