@@ -16,7 +16,7 @@ class StageUse(NamedTuple):
 
     cpu_seconds: float
     busiest_thread_cpu_seconds: float
-    processes: int
+    busiest_process_cpu_seconds: float
     peak_rss_mib: float
 
 
@@ -81,7 +81,7 @@ def limited_by(span: Span) -> str:
     thread = _busiest(span, lambda stage: stage.busiest_thread_cpu_seconds)
     if thread is not None:
         return f"{thread[0]}: one thread at {thread[1]:.0%} of a core"
-    python = _busiest(span, lambda stage: stage.cpu_seconds / max(stage.processes, 1), _PYTHON_STAGES)
+    python = _busiest(span, lambda stage: stage.busiest_process_cpu_seconds, _PYTHON_STAGES)
     if python is not None:
         return f"{python[0]}: one Python process at {python[1]:.0%} of a core"
     return f"waiting for the disk or for each other (the cores are {everybody:.0%} busy)"

@@ -15,7 +15,7 @@ from saphan_projections.migrate import migrate
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_INTEGRATED, WORKER_RECORDS
 
 _TOLD_SECONDS = 2.0
-_NOTHING = Usage(0.0, {})
+_NOTHING = Usage(0.0, {}, {})
 
 
 def load_feeds(stand: Stand, province: Province) -> Loaded:
@@ -70,11 +70,16 @@ def span_between(stand: Stand, first: Look, last: Look) -> Span:
 
 
 def _stage_use(first: Usage, last: Usage, pids: tuple[int, ...]) -> StageUse:
-    threads = [
-        seconds - first.thread_cpu_seconds.get(number, 0.0) for number, seconds in last.thread_cpu_seconds.items()
-    ]
-    cpu_seconds = last.cpu_seconds - first.cpu_seconds
-    return StageUse(cpu_seconds, max(threads, default=0.0), len(pids), peak_rss_mib(pids))
+    return StageUse(
+        last.cpu_seconds - first.cpu_seconds,
+        _most_used(first.thread_cpu_seconds, last.thread_cpu_seconds),
+        _most_used(first.process_cpu_seconds, last.process_cpu_seconds),
+        peak_rss_mib(pids),
+    )
+
+
+def _most_used(first: Mapping[int, float], last: Mapping[int, float]) -> float:
+    return max((seconds - first.get(number, 0.0) for number, seconds in last.items()), default=0.0)
 
 
 def _messages(last: Look, loaded: Loaded) -> dict[str, Any]:

@@ -13,9 +13,10 @@ _PROC = Path("/proc")
 
 
 class Usage(NamedTuple):
-    """CPU seconds of a stage since its processes started; ``thread_cpu_seconds`` are those of each of its threads."""
+    """CPU seconds of a stage since its processes started, together, of each process and of each of their threads."""
 
     cpu_seconds: float
+    process_cpu_seconds: Mapping[int, float]
     thread_cpu_seconds: Mapping[int, float]
 
 
@@ -32,18 +33,18 @@ class Machine(NamedTuple):
 
 def own_usage() -> Usage:
     """What this process has used, without its children."""
-    return Usage(_cpu_seconds(_PROC / "self" / "stat"), {})
+    return Usage(_cpu_seconds(_PROC / "self" / "stat"), {}, {})
 
 
 def usage(pids: Sequence[int]) -> Usage:
     """What these processes and their children have used; a process that is gone counts nothing."""
-    total = 0.0
+    processes: dict[int, float] = {}
     threads: dict[int, float] = {}
     for pid in with_children(pids):
-        total += _cpu_seconds(_PROC / str(pid) / "stat", waited_for=True)
+        processes[pid] = _cpu_seconds(_PROC / str(pid) / "stat", waited_for=True)
         for task in _listed(_PROC / str(pid) / "task"):
             threads[int(task.name)] = _cpu_seconds(task / "stat")
-    return Usage(total, threads)
+    return Usage(sum(processes.values()), processes, threads)
 
 
 def own_peak_rss_mib() -> float:
