@@ -48,9 +48,9 @@ READING_AHEAD = (
         (_AHEAD + "test_with_a_new_assignment_link_gives_up_what_was_read_for_the_last_one",),
     ),
     Mutant(
-        "the process beside outlives link's end", "saphan_streams.reading_beside",
+        "the pipes of the process beside stay when link has closed it", "saphan_streams.reading_beside",
         "        self.kill_for_good()\n        self._bury()", "        self.kill_for_good()",
-        (_BESIDE + "test_it_ends_when_link_closes_it",),
+        (_BESIDE + "test_nothing_is_left_of_it_when_link_closes_it[idle]",),
     ),
     Mutant(
         "a reading is handed on without its kind", "saphan_streams.reading_process",

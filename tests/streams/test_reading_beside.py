@@ -78,11 +78,16 @@ def test_it_reads_as_link_does_also_after_an_interrupt_and_something_that_breaks
     assert ahead.read(CHUNK) == READ_HERE
 
 
-def test_it_ends_when_link_closes_it(ahead: ReadingAhead, beside: ReaderBeside) -> None:
-    pid = pid_of(beside)
-    ahead.send(FETCHED)
+@pytest.mark.parametrize("fetched", [{}, FETCHED], ids=["idle", "at work"])
+def test_nothing_is_left_of_it_when_link_closes_it(
+    ahead: ReadingAhead, beside: ReaderBeside, fetched: dict[TP, list[Any]]
+) -> None:
+    process = beside._process
+    assert process is not None
+    ahead.send(fetched)
     ahead.close()
-    assert not is_there(pid)
+    assert process.returncode is not None
+    assert [pipe is not None and pipe.closed for pipe in (process.stdin, process.stdout)] == [True, True]
     ahead.send(FETCHED)
     assert not ahead._pieces
     assert ahead.read(CHUNK) == READ_HERE
