@@ -38,8 +38,8 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     """An application of the consumer group ``saphan-<name>``, which reads so many ``partitions``.
 
     With ``waits_for_senders`` an event waits for more while the senders of its messages say that they are behind
-    (:mod:`saphan_streams.catching_up`). ``ahead`` is told what waits for the agent. ``instance`` makes the membership static: a restarted process gets its
-    partitions back without a wait.
+    (:mod:`saphan_streams.catching_up`). ``ahead`` is told what waits for the agent. ``instance`` makes the membership
+    static: a restarted process gets its partitions back without a wait.
     """
     app = ChunkApp(
         f"saphan-{name}",
