@@ -323,7 +323,10 @@ class Integrator:
         state = self._states[worker_no]
         opaque = state.opaque
         if opaque is None:
-            opaque = state.opaque = worker_id(state, self._key) if state.members else ""
+            opaque = ""
+            # Without a record there is none, and that is not kept: with the next one there is again.
+            if state.members:
+                opaque = state.opaque = worker_id(state, self._key)
         renamed, state.written_id = opaque != state.written_id, opaque
         # No other record has a say in an alert; a new opaque id goes into its row and its evidence.
         if renamed or worker_no in self._alerts_to_decide:

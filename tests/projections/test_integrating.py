@@ -37,7 +37,7 @@ from log_record import LogRecord
 from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.integrating import Integrator, WorkerRecord
 from saphan_projections.law import default_law
-from saphan_projections.link_records import LinkMessage
+from saphan_projections.link_records import LinkMessage, MessageKind
 from saphan_projections.settled import settled_alerts
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_RECORDS
 from saphan_streams.transport import Chunk
@@ -295,3 +295,16 @@ def test_a_worker_who_only_lost_a_record_gets_a_row_once_and_then_keeps_it() -> 
     for sequence, renamed in ((5, True), (6, False)):
         lost = LinkMessage("moved", 1, sequence, 7, WORK_PERMITS, "P-1", 1, 0, False, 0, 0, 0, 0, b"")
         assert integrator.apply([WorkerRecord(lost, None)]).workers[1].renamed == renamed
+
+
+def test_a_worker_who_lost_every_record_has_an_id_again_with_the_next_one() -> None:
+    """Found by seed 745 of the simulation: the id stayed empty, and so did the alerts' worker."""
+    integrator = Integrator(_NoRows(), (), {}, default_law(), b"a key for tests only")
+    ids = []
+    kinds: list[MessageKind] = ["record", "moved", "record"]
+    for sequence, kind in enumerate(kinds, 5):
+        said = LinkMessage(kind, 1, sequence, 7, WORK_PERMITS, "P-1", 1, 0, False, 0, 0, 0, 0, b"")
+        kept = ("MMR", "F", 0, 0) if kind == "record" else None
+        ids.append(integrator.apply([WorkerRecord(said, kept)]).workers[1].worker_id)
+    assert ids[0].startswith("W-")
+    assert ids == [ids[0], "", ids[0]]
