@@ -149,6 +149,11 @@ _OF_REASONS = (
 
 _OF_ALERTS = (
     _integrating(
+        "a worker who lost every record stays without an id",
+        'opaque = ""', 'opaque = state.opaque = ""',
+        _INTEGRATING + "test_a_worker_who_lost_every_record_has_an_id_again_with_the_next_one",
+    ),
+    _integrating(
         "an alert's id comes from the worker",
         "identity = alert_id(record_id)", "identity = alert_id(opaque)",
         _SETTLED + "test_recomputed_alerts_equal_the_stored_ones",
