@@ -12,6 +12,7 @@ from typing import Any
 from log_record import LogRecord
 
 from saphan_infra.producer import partition_of
+from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.database import Database
 from saphan_projections.law import default_law
 from saphan_projections.migrate import migrate
@@ -137,6 +138,11 @@ class InProcessPlatform:
         yield "integrate", self.integrate, (WORKER_RECORDS,)
 
     # -- out -------------------------------------------------------------------------------------------------------
+
+    def state(self) -> StateHash:
+        """What integrate has committed."""
+        with self.state_database.reading() as transaction:
+            return state_hash(transaction, default_law())
 
     def sent(self, topic: str) -> list[dict[str, Any]]:
         """What was published to a topic, decoded, in plain JSON form, by partition and offset."""

@@ -125,11 +125,6 @@ def told_calmly(platform: InProcessPlatform, history: Sequence[Event]) -> None:
     platform.run()
 
 
-def state_of(platform: InProcessPlatform) -> StateHash:
-    with platform.state_database.reading() as transaction:
-        return state_hash(transaction, default_law())
-
-
 def alerts_of(platform: InProcessPlatform) -> tuple[dict[str, tuple[Any, ...]], dict[str, tuple[Any, ...]]]:
     """The alerts as they are stored, and as they are settled anew."""
     with platform.state_database.reading() as transaction:
@@ -177,7 +172,7 @@ def test_shuffled_repeated_cut_and_interleaved_a_history_ends_in_the_same_state_
     with fresh() as calm, fresh() as wild:
         told_calmly(calm, history)
         arrive(wild, list(history), list(HEARTBEAT_EVENTS), shape)
-        assert state_of(wild) == state_of(calm)
+        assert wild.state() == calm.state()
         stored, settled = alerts_of(wild)
         assert stored == settled
         assert {key: row[:-1] for key, row in stored.items()} == {
@@ -195,7 +190,7 @@ def test_only_the_newest_version_of_each_record_counts(
     with fresh() as long, fresh() as short:
         told_calmly(long, history)
         told_calmly(short, shape.sample(list(newest.values()), len(newest)))
-        assert state_of(long) == state_of(short)
+        assert long.state() == short.state()
         assert alerts_of(long)[1].keys() == alerts_of(short)[1].keys()
 
 
@@ -214,7 +209,7 @@ def test_whatever_others_join_split_or_poison_all_is_as_before_once_they_are_tak
         told_calmly(calm, history)
         arrive(wild, [*history, *others], list(HEARTBEAT_EVENTS), shape)
         arrive(wild, gone, [], shape)
-        assert state_of(wild) == state_of(calm)
+        assert wild.state() == calm.state()
         stored, settled = alerts_of(wild)
         assert stored == settled
 
@@ -226,7 +221,7 @@ def test_a_replay_in_any_interleaving_ends_where_any_live_way_ended(
 ) -> None:
     with fresh() as wild:
         arrive(wild, list(history), list(HEARTBEAT_EVENTS), shape)
-        assert replayed(wild, tmp_path_factory.mktemp("replay"), shape) == state_of(wild)
+        assert replayed(wild, tmp_path_factory.mktemp("replay"), shape) == wild.state()
 
 
 def test_the_histories_merge_divide_and_let_the_offices_number_come_and_go(fresh: Platforms) -> None:

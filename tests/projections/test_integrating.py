@@ -34,7 +34,6 @@ from in_process import (
 )
 from log_record import LogRecord
 
-from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.integrating import Integrator, WorkerRecord
 from saphan_projections.law import default_law
 from saphan_projections.link_records import LinkMessage, MessageKind
@@ -125,11 +124,6 @@ def run_integrate(platform: InProcessPlatform, log: dict[int, list[LogRecord]], 
             del waiting[partition]
 
 
-def state_of(platform: InProcessPlatform) -> StateHash:
-    with platform.state_database.reading() as transaction:
-        return state_hash(transaction, default_law())
-
-
 def stored_alerts(platform: InProcessPlatform) -> dict[str, tuple[Any, ...]]:
     with platform.state_database.reading() as transaction:
         rows = transaction.rows(
@@ -182,7 +176,7 @@ def test_any_chunks_interleaving_of_partitions_repeats_and_restarts_give_the_sam
         log = {number: one_by_one(calm.codec, rows) for number, rows in calm.log.get(WORKER_RECORDS, {}).items()}
         run_integrate(wild, log, shape)
         calm.run()
-        assert state_of(wild) == state_of(calm)
+        assert wild.state() == calm.state()
         assert stored_alerts(wild) == stored_alerts(calm) == recomputed_alerts(calm)
 
 
@@ -214,7 +208,7 @@ def test_any_order_of_arrival_in_the_feeds_gives_the_same_state(
         one.run()
         run_link(other, shuffled, shape.choice([1, 3, 50]))
         other.run()
-        assert state_of(one) == state_of(other)
+        assert one.state() == other.state()
 
 
 def test_a_worker_whose_opaque_id_changes_keeps_alerts_that_carry_it(in_process_platform: InProcessPlatform) -> None:

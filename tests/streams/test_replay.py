@@ -49,11 +49,6 @@ def tell_a_longer_story(platform: InProcessPlatform) -> None:
     platform.run(chunk_records_max=2)
 
 
-def live(platform: InProcessPlatform) -> StateHash:
-    with platform.state_database.reading() as transaction:
-        return state_hash(transaction, default_law())
-
-
 def replayed(platform: InProcessPlatform, folder: Path, shape: random.Random) -> StateHash:
     """The state of a replay that reads the feeds' partitions in any interleaving."""
     database = Database(f"sqlite:///{folder / f'{shape.random()}.db'}")
@@ -83,7 +78,7 @@ def replayed(platform: InProcessPlatform, folder: Path, shape: random.Random) ->
 @pytest.mark.parametrize("seed", range(6))
 def test_a_replay_equals_the_live_state(in_process_platform: InProcessPlatform, tmp_path: Path, seed: int) -> None:
     tell_a_longer_story(in_process_platform)
-    assert replayed(in_process_platform, tmp_path, random.Random(seed)) == live(in_process_platform)
+    assert replayed(in_process_platform, tmp_path, random.Random(seed)) == in_process_platform.state()
 
 
 def test_a_heartbeat_that_promises_more_than_the_log_holds_passes_neither_live_nor_in_a_replay(
@@ -98,6 +93,6 @@ def test_a_heartbeat_that_promises_more_than_the_log_holds_passes_neither_live_n
     value = {"feed": INSURED_PERSONS, "complete_until": until, "end_offsets": ends, "sent_at": until}
     platform.publish_raw(HEARTBEATS, INSURED_PERSONS.encode(), platform.codec.encode(HEARTBEATS, value))
     platform.run()
-    assert replayed(platform, tmp_path, random.Random(0)) == live(platform)
+    assert replayed(platform, tmp_path, random.Random(0)) == platform.state()
     with platform.state_database.reading() as transaction:
         assert transaction.rows("SELECT state FROM alert") == [("due",)]
