@@ -1,6 +1,6 @@
 """What a chunk of a feed brings: rows of what its messages say (:mod:`saphan_streams.feed_reading`) and where they stand."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from saphan_projections.identity import Signature, signature_of
@@ -22,10 +22,6 @@ class FeedChunk(NamedTuple):
     events: list[FeedRecord]
     heartbeats: list[PendingHeartbeat]
     refusals: list[Refusal]
-
-
-#: Reads a chunk, here or by what was read of it beside.
-FeedReader = Callable[[Chunk], FeedChunk]
 
 
 class StoredPayloads:

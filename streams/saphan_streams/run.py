@@ -34,6 +34,7 @@ from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
 from saphan_streams.shell import Shell
+from saphan_streams.transport import Ahead
 
 _TIDY_SECONDS = 2.0
 _WAIT_SECONDS_MAX = 10.0
@@ -49,7 +50,7 @@ def owner_name(role: str, data_dir: str) -> str:
 class Role:
     """One role on this machine: a Faust application around a processor; link's followers hear how far it is behind."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a role is made of
         self,
         name: str,
         topics: tuple[str, ...],
@@ -59,6 +60,7 @@ class Role:
         on_ready: Callable[[], None],
         *,
         follows_link: bool,
+        ahead: Ahead | None = None,
     ) -> None:
         security = aiokafka_security(settings)
         faust_dir = settings.data_dir / "faust" / instance
@@ -76,7 +78,7 @@ class Role:
             chunk_records_max=settings.chunk_records_max,
             chunk_bytes_max=settings.chunk_bytes_max,
             waits_for_senders=follows_link,
-            ahead=processor.ahead if isinstance(processor, LinkProcessor) else None,
+            ahead=ahead,
             instance=instance,
             security=_faust_security(settings),
         )
@@ -157,7 +159,10 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
     # One name for whoever is the active one: a successor takes the membership over from a process that died.
     with database.checkpointed_beside():
         feeds = (*RECORD_FEEDS, HEARTBEATS)
-        return Role("link", feeds, processor, settings, "saphan-link", on_ready, follows_link=False).run()
+        role = Role(
+            "link", feeds, processor, settings, "saphan-link", on_ready, follows_link=False, ahead=processor.ahead
+        )
+        return role.run()
 
 
 def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -> int:
