@@ -15,7 +15,7 @@ from saphan_projections.migrate import migrate
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_INTEGRATED, WORKER_RECORDS
 
 _TOLD_SECONDS = 2.0
-_NOTHING = Usage(0.0, {}, {})
+_NOTHING = Usage({}, {})
 
 
 def load_feeds(stand: Stand, province: Province) -> Loaded:

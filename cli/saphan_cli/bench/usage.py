@@ -13,11 +13,15 @@ _PROC = Path("/proc")
 
 
 class Usage(NamedTuple):
-    """CPU seconds of a stage since its processes started, together, of each process and of each of their threads."""
+    """CPU seconds of a stage since its processes started, of each process and of each of their threads."""
 
-    cpu_seconds: float
     process_cpu_seconds: Mapping[int, float]
     thread_cpu_seconds: Mapping[int, float]
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all processes together."""
+        return sum(self.process_cpu_seconds.values())
 
 
 class Machine(NamedTuple):
@@ -33,7 +37,7 @@ class Machine(NamedTuple):
 
 def own_usage() -> Usage:
     """What this process has used, without its children."""
-    return Usage(_cpu_seconds(_PROC / "self" / "stat"), {}, {})
+    return Usage({os.getpid(): _cpu_seconds(_PROC / "self" / "stat")}, {})
 
 
 def usage(pids: Sequence[int]) -> Usage:
@@ -44,7 +48,7 @@ def usage(pids: Sequence[int]) -> Usage:
         processes[pid] = _cpu_seconds(_PROC / str(pid) / "stat", waited_for=True)
         for task in _listed(_PROC / str(pid) / "task"):
             threads[int(task.name)] = _cpu_seconds(task / "stat")
-    return Usage(sum(processes.values()), processes, threads)
+    return Usage(processes, threads)
 
 
 def own_peak_rss_mib() -> float:
