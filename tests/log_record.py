@@ -14,3 +14,10 @@ class LogRecord(NamedTuple):
     value: bytes | None
     timestamp_type: int = 1
     headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def record_at(
+    offset: int, value: bytes | None = b"ten bytes.", headers: tuple[tuple[str, bytes], ...] = ()
+) -> LogRecord:
+    """A message of which only the offset, the size and the headers matter."""
+    return LogRecord("a-topic", 0, offset, 1_000, None, value, headers=headers)

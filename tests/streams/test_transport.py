@@ -3,22 +3,15 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 from faust.types import TP, Message
+from log_record import LogRecord, record_at
 
-from saphan_streams.catching_up import Headers, headers_of
+from saphan_streams.catching_up import headers_of
 from saphan_streams.transport import Ahead, Chunk, ChunkConsumer, Fetch
 
 PLACE = TP("a-topic", 0)
-
-
-class LogRecord(NamedTuple):
-    offset: int
-    value: bytes | None = b"ten bytes."
-    timestamp: int = 1_000
-    timestamp_type: int = 0
-    headers: Headers = ()
 
 
 class Topics:
@@ -70,7 +63,7 @@ class Consumer(ChunkConsumer):
 
 
 def rows(*offsets: int) -> list[LogRecord]:
-    return [LogRecord(offset) for offset in offsets]
+    return [record_at(offset) for offset in offsets]
 
 
 class Busy(Consumer):
@@ -127,7 +120,7 @@ def test_what_comes_while_the_agent_is_busy_is_one_event_up_to_the_limits() -> N
 
 
 def behind(offset: int, messages: int) -> LogRecord:
-    return LogRecord(offset, headers=headers_of(messages))
+    return record_at(offset, headers=headers_of(messages))
 
 
 def test_what_a_sender_that_is_behind_sends_waits_for_more() -> None:

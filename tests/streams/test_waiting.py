@@ -3,28 +3,22 @@
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from faust.types import TP
 from hypothesis import given
 from hypothesis import strategies as st
+from log_record import LogRecord, record_at
 
-from saphan_streams.catching_up import Headers, headers_of
+from saphan_streams.catching_up import headers_of
 from saphan_streams.waiting import Waiting, cut
 
 ONE, TWO, THREE = TP("a", 0), TP("a", 1), TP("b", 0)
 
 
-class LogRecord(NamedTuple):
-    offset: int
-    value: bytes | None = b"ten bytes."
-    headers: Headers = ()
-
-
 partitions = st.dictionaries(
     st.sampled_from([ONE, TWO, THREE]),
     st.lists(st.integers(-1, 60), max_size=40).map(
-        lambda sizes: [LogRecord(offset, None if size < 0 else bytes(size)) for offset, size in enumerate(sizes)]
+        lambda sizes: [record_at(offset, None if size < 0 else bytes(size)) for offset, size in enumerate(sizes)]
     ),
     max_size=3,
 )
@@ -32,7 +26,7 @@ senders = st.lists(
     st.dictionaries(
         st.sampled_from([ONE, TWO, THREE]),
         st.lists(st.integers(0, 100_000).map(headers_of), min_size=1, max_size=5).map(
-            lambda said: [LogRecord(0, headers=headers) for headers in said]
+            lambda said: [record_at(0, headers=headers) for headers in said]
         ),
         max_size=3,
     ),
@@ -45,7 +39,7 @@ def size_of(rows: Sequence[LogRecord]) -> int:
 
 
 def behind(messages: int, offset: int = 0) -> list[LogRecord]:
-    return [LogRecord(offset, headers=headers_of(messages))]
+    return [record_at(offset, headers=headers_of(messages))]
 
 
 def for_senders(records_max: int = 5, bytes_max: int = 1_000) -> Waiting:
