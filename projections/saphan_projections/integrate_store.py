@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from saphan_projections.alert_notes import AlertChange
 from saphan_projections.alerts import KIND, Pair, RecordReference
 from saphan_projections.database import Row, Transaction
 from saphan_projections.integrating import (
-    AlertChange,
     IntegrateEffects,
     StoredPair,
     WorkerChange,

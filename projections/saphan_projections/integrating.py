@@ -4,24 +4,19 @@ One partition's chunk at a time. Every read sees the last committed chunk of the
 a function of what this partition was sent, in order.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
-import msgpack
-
-from saphan_projections.alerts import Decision, Pair, RecordReference, alert_id, decide, fingerprint, next_check_day
-from saphan_projections.hashing import signed_hashes
+from saphan_projections.alert_notes import AlertChange, DeletedAlert, noted, withdrawn
+from saphan_projections.alerts import Pair, RecordReference, alert_id, decide
 from saphan_projections.law import Law
 from saphan_projections.link_records import LinkMessage
 from saphan_projections.naming import named
-from saphan_projections.worker import Attributes, KnownAlert, Member, WorkerState
+from saphan_projections.worker import Attributes, Member, WorkerState
 from saphan_projections.worker_view import View, employments, insurances, is_eligible, view, worker_id
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYMENTS, INSURED_PERSONS
 from saphan_schemas.values import bangkok_day
-
-#: One packer for all: a new one for each value costs as much as a small value itself.
-_pack: Callable[[Any], bytes] = msgpack.Packer().pack
 
 _member = named(Member)
 
@@ -56,41 +51,6 @@ class IntegrateRows(Protocol):
 
     def workers_to_check(self, until_day: int) -> set[int]:
         """Workers with a waiting alert whose last day in time is before ``until_day``."""
-
-
-class AlertChange(NamedTuple):
-    """A new look at one alert. ``told`` is True when the state is news to the receivers.
-
-    ``evidence`` is the decision's, as :func:`packed_evidence`.
-    """
-
-    alert_id: str
-    worker_no: int
-    worker_id: str
-    employment_record_no: int
-    employment_record_id: str
-    employer_id: str
-    decision: Decision
-    version: int
-    sequence: int
-    caused_at: int
-    told: bool
-    check_day: int | None
-    evidence: bytes
-
-
-class DeletedAlert(NamedTuple):
-    """An alert whose employment the agency deleted: withdrawn, and no longer part of what is settled."""
-
-    alert_id: str
-    worker_id: str
-    employment_record_id: str
-    employer_id: str
-    due_day: int
-    since_day: int
-    rule_version: str
-    sequence: int
-    caused_at: int
 
 
 @dataclass(slots=True)
@@ -248,10 +208,10 @@ class Integrator:
             return
         decision = decide(job, insurances(state), self._by_account, self._watermarks.get(INSURED_PERSONS), self._law)
         record_no, sequence = message.record_no, state.members[message.record_no].sequence
-        opaque, record_id = worker_id(state, self._key), job.reference.record_id
-        self._note(state, opaque, record_no, record_id, job.employer_id, decision, sequence, message.received_at)
+        change = noted(state, worker_id(state, self._key), record_no, job, decision, sequence, message.received_at)
         # Only that it is over is to be told; if it comes back within the chunk, it is news.
-        self._effects.alerts[-1] = self._effects.alerts[-1]._replace(told=False)
+        if change is not None:
+            self._effects.alerts.append(change._replace(told=False))
         known = state.alerts[record_no]
         state.know_alert(record_no, known._replace(told=(*known.told, _UNTOLD)))
 
@@ -349,77 +309,10 @@ class Integrator:
         complete_until = self._watermarks.get(INSURED_PERSONS)
         for record_no, job in jobs.items():
             decision = decide(job, cover, self._by_account, complete_until, self._law)
-            self._note(
-                state, opaque, record_no, job.reference.record_id, job.employer_id, decision, sequence, caused_at
-            )
+            change = noted(state, opaque, record_no, job, decision, sequence, caused_at)
+            if change is not None:
+                self._effects.alerts.append(change)
         for record_no in [number for number in state.alerts if number not in jobs]:
             # Not the chunk's newest look: the record may have come back under another worker since then.
-            self._withdraw_deleted(state, opaque, record_no, state.gone.get(record_no, sequence), caused_at)
-
-    def _note(  # noqa: PLR0913, PLR0917 - the parts of one alert row
-        self,
-        state: WorkerState,
-        opaque: str,
-        record_no: int,
-        record_id: str,
-        employer_id: str,
-        decision: Decision,
-        sequence: int,
-        caused_at: int,
-    ) -> None:
-        known = state.alerts.get(record_no)
-        told = fingerprint(decision)
-        evidence = packed_evidence(decision)
-        evidence_hash = hash_of(opaque, evidence)
-        if known is not None and known.told == told and known.evidence_hash == evidence_hash:
-            return
-        news = known is None or known.told != told
-        identity = alert_id(record_id)
-        version = sequence if known is None or news else known.version
-        state.know_alert(
-            record_no, KnownAlert(version, told, evidence_hash, record_id, employer_id, decision.rule_version)
-        )
-        self._effects.alerts.append(
-            AlertChange(
-                identity,
-                state.worker_no,
-                opaque,
-                record_no,
-                record_id,
-                employer_id,
-                decision,
-                version,
-                sequence,
-                caused_at,
-                news,
-                next_check_day(decision),
-                evidence,
-            )
-        )
-
-    def _withdraw_deleted(self, state: WorkerState, opaque: str, record_no: int, sequence: int, caused_at: int) -> None:
-        known = state.forget_alert(record_no)
-        _, due_day, since_day, *_ = known.told
-        self._effects.alerts_deleted.append(
-            DeletedAlert(
-                alert_id(known.employment_record_id),
-                opaque,
-                known.employment_record_id,
-                known.employer_id,
-                due_day,
-                since_day,
-                known.rule_version,
-                sequence,
-                caused_at,
-            )
-        )
-
-
-def packed_evidence(decision: Decision) -> bytes:
-    """The references behind a decision as bytes: (role, feed, record id, version, partition, offset) each."""
-    return _pack([(role, *reference) for role, reference in decision.evidence])
-
-
-def hash_of(worker_id: str, evidence: bytes) -> int:
-    """64 signed bits that change with the evidence or the worker's opaque id, the same in every process."""
-    return signed_hashes((worker_id.encode() + evidence,))[0]
+            gone = withdrawn(state, opaque, record_no, state.gone.get(record_no, sequence), caused_at)
+            self._effects.alerts_deleted.append(gone)

@@ -6,8 +6,8 @@ With the codec an alert took as long as all the rest that is done for it.
 from functools import lru_cache
 from typing import Any
 
+from saphan_projections.alert_notes import AlertChange
 from saphan_projections.alerts import KIND, Decision, Hold, Reason, RecordReference, State
-from saphan_projections.integrating import AlertChange
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS
 from saphan_streams.avro_bytes import END_OF_ARRAY, known_text, number, optional_number, optional_text, text

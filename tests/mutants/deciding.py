@@ -27,6 +27,10 @@ def _integrating(fault: str, fragment: str, replacement: str, *killers: str) -> 
     return Mutant(fault, "saphan_projections.integrating", fragment, replacement, killers)
 
 
+def _noting(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_projections.alert_notes", fragment, replacement, killers)
+
+
 def _store(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
     return Mutant(fault, "saphan_projections.integrate_store", fragment, replacement, killers)
 
@@ -153,15 +157,14 @@ _OF_ALERTS = (
         'opaque = ""', 'opaque = state.opaque = ""',
         _INTEGRATING + "test_a_worker_who_lost_every_record_has_an_id_again_with_the_next_one",
     ),
-    _integrating(
+    _noting(
         "an alert's id comes from the worker",
         "identity = alert_id(record_id)", "identity = alert_id(opaque)",
         _SETTLED + "test_recomputed_alerts_equal_the_stored_ones",
     ),
     _integrating(
         "the end of an alert whose employment was deleted is not told",
-        "self._withdraw_deleted(state, opaque, record_no, state.gone.get(record_no, sequence), caused_at)",
-        "state.forget_alert(record_no)", _SETTLED + "test_a_deleted_employment_has_no_settled_alert",
+        "self._effects.alerts_deleted.append(gone)", "pass", _SETTLED + "test_a_deleted_employment_has_no_settled_alert",
     ),
     _integrating(
         "a withdrawal bears the number of the moment when it was noticed",
@@ -177,12 +180,12 @@ _OF_ALERTS = (
         "an alert that comes and goes in one chunk is not withdrawn",
         "self._decide_before_it_goes(state, message)", "pass", _WITHDRAWN,
     ),
-    _integrating(
+    _noting(
         "only the first state of an alert is told",
         "news = known is None or known.told != told", "news = known is None",
         _TOLD + "test_each_state_is_told_once",
     ),
-    _integrating(
+    _noting(
         "new evidence alone is told as news",
         "news = known is None or known.told != told", "news = bool(told)",
         _TOLD + "test_new_evidence_alone_is_kept_and_not_told",

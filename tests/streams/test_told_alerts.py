@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from saphan_projections.alert_notes import AlertChange
 from saphan_projections.alerts import Decision, RecordReference
-from saphan_projections.integrating import AlertChange
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS
 from saphan_streams.integrated_workers import IntegratedEncoder
