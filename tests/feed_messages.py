@@ -9,6 +9,7 @@ from varied_records import varied
 
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS
+from saphan_streams.feed_chunks import FeedChunk
 from saphan_streams.transport import Chunk
 
 CODEC = Codec()
@@ -40,6 +41,12 @@ def messages_of(topic: str) -> st.SearchStrategy[Message]:
 def _fits(record: dict[str, Any]) -> bool:
     days = [value for name, value in record.items() if type(value) is int and name not in {"version", "changed_at"}]
     return all(-(2**31) <= day < 2**31 for day in days)
+
+
+def brought(read: FeedChunk | None) -> tuple[list[Any], ...]:
+    """What a chunk brings, each message's values together, whatever the columns are made of."""
+    assert read is not None
+    return list(zip(*read.events, strict=True)), read.heartbeats, read.refusals
 
 
 def chunk_of(topic: str, messages: list[Message]) -> Chunk:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgpack
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from saphan_projections.identity import (
     only_adds,
     signature_hashes,
 )
-from saphan_projections.link_records import FeedRecord, LinkMessage
+from saphan_projections.link_records import FeedEvents, FeedRecord, LinkMessage, record_key_hashes
 from saphan_projections.link_store import LinkRowsOf
 from saphan_projections.linking import Linker
 from saphan_schemas.topics import WORK_PERMITS
@@ -81,6 +81,15 @@ def feed_records(history: Sequence[Change]) -> list[FeedRecord]:
     return found
 
 
+def feed_events(rows: Sequence[FeedRecord]) -> FeedEvents:
+    """The same records in columns."""
+    if not rows:
+        return FeedEvents()
+    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    key_hashes = [number for row in rows for number in record_key_hashes(row.feed, (row.record_id,))]
+    return FeedEvents._make([*columns, key_hashes])
+
+
 def present(history: Sequence[Change]) -> dict[str, Signature]:
     """What each record says in the end; records that are gone are absent."""
     last = {f"R{change.record}": change for change in history}
@@ -116,7 +125,7 @@ class Link:
             if self.linker is None:
                 numbers = link_store.read_numbers(transaction)
                 self.linker = Linker(self.rows, numbers, Payloads(), self.cached_workers_max)
-            effects = self.linker.apply(chunk)
+            effects = self.linker.apply(feed_events(chunk))
             link_store.write_effects(transaction, effects, self.linker.numbers)
         self.messages += effects.messages
 

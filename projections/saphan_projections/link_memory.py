@@ -9,7 +9,7 @@ import msgpack
 
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.identity import Signature, identifier_hash, signature_hashes
-from saphan_projections.link_records import LinkRows, RecordHead, Row, StoredRecord
+from saphan_projections.link_records import FeedEvents, LinkRows, RecordHead, Row, StoredRecord
 
 #: One packer for all: a new one for each signature costs as much as the signature itself.
 _pack: Callable[[Signature], bytes] = msgpack.Packer().pack
@@ -84,8 +84,10 @@ class LinkMemory:
         """Forget the records of the chunk before, and everything once it is too much."""
         #: What the store knows of the chunk's records.
         self._known: dict[Key, RecordHead] = {}
-        #: Keys that come more than once in the chunk: the order of their events counts.
-        self._repeated: set[Key] = set()
+        #: Hashes of keys that come more than once in the chunk: the order of their events counts.
+        self._repeated: set[int] = set()
+        #: These, and the hashes of the keys of stored records.
+        self._met: set[int] = set()
         #: Changed records that will only say more than before, and of the same worker.
         self._adding: set[Key] = set()
         #: The numbers of new records that were looked at by themselves.
@@ -106,39 +108,39 @@ class LinkMemory:
         if len(self._workers) > self._cached_workers_max:
             self._workers, self._owners, self._generic, self._homes = {}, {}, set(), {}
 
-    def _read_ahead(
-        self,
-        keys: Sequence[Key],
-        key_hashes: Collection[int],
-        said: Sequence[int],
-        signatures: Sequence[Signature | None],
-    ) -> tuple[dict[int, Signature], list[int]]:
+    def _read_ahead(self, events: FeedEvents) -> tuple[dict[int, Signature], list[int]]:
         """Load whose the chunk's records are and who owns what they name for the first time.
 
         Returns the signatures, by their hashes, that new records bring and of which nobody is known to be the home, and
-        which events let a stored record say something else. All of them are of records that come once in the chunk.
+        the positions of the events that let a stored record say something else. All of them are of records that come
+        once in the chunk.
         """
-        known = self._known = {(head.feed, head.record_id): head for head in self._rows.heads_by_key(key_hashes)}
-        if len(set(keys)) < len(keys):
-            self._repeated = {key for key, times in Counter(keys).items() if times > 1}
+        key_hashes, said, signatures = events.key_hash, events.signature_hash, events.signature
+        heads = list(self._rows.heads_by_key(key_hashes))
+        known = self._known = {(head.feed, head.record_id): head for head in heads}
+        if len(set(key_hashes)) < len(key_hashes):
+            self._repeated = {number for number, times in Counter(key_hashes).items() if times > 1}
+        repeated = self._repeated
+        met = self._met = repeated.union([head.key_hash for head in heads])
+        # 0: a record that belongs to nobody. A stored one that repeats what it said says nothing of whose it is.
         homes = self._homes
-        news = [
-            (at, key, number, signature)
-            for at, (key, number, signature) in enumerate(zip(keys, said, signatures, strict=True))
-            # 0: a record that belongs to nobody. A stored one that repeats what it said says nothing of whose it is.
-            if number
-            and signature
-            and (
-                head.signature_hash != number
-                if (head := known.get(key))
-                else (home := homes.get(number)) is None or home.number is None
+        fresh = {
+            number: signature
+            for key_hash, number, home, signature in zip(
+                key_hashes, said, map(homes.get, said), signatures, strict=True
             )
-        ]
-        named = {number: signature for _, _, number, signature in news}
-        self._load_owners(set(chain.from_iterable([signature.identifiers for signature in named.values()])))
-        once = [row for row in news if row[1] not in self._repeated]
-        fresh = {number: signature for _, key, number, signature in once if key not in known}
-        return fresh, [at for at, key, _, _ in once if key in known]
+            if number and (home is None or home.number is None) and key_hash not in met and signature
+        }
+        named, changed = list(fresh.values()), []
+        for at in [at for at, key_hash in enumerate(key_hashes) if key_hash in met and said[at]] if met else ():
+            signature = signatures[at]
+            head = known.get((events.feed[at], events.record_id[at]))
+            if signature and (head is None or head.signature_hash != said[at]):
+                named.append(signature)
+                if head is not None and key_hashes[at] not in repeated:
+                    changed.append(at)
+        self._load_owners(set(chain.from_iterable([signature.identifiers for signature in named])))
+        return fresh, changed
 
     def _record(self, record_no: int) -> StoredRecord:
         """The present version of a record that was read, placed or made."""

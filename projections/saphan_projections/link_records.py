@@ -1,12 +1,14 @@
 """What link reads, keeps, changes and says: the plain values around the decision in :mod:`saphan_projections.linking`."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, compress
 from typing import Any, Literal, NamedTuple, Protocol
 
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.identity import Signature
+from saphan_projections.naming import named
 
 
 class FeedRecord(NamedTuple):
@@ -29,6 +31,58 @@ class FeedRecord(NamedTuple):
     signature_hash: int
     payload: bytes
     kept: bytes
+
+
+_feed_record = named(FeedRecord)
+
+
+class FeedEvents(NamedTuple):
+    """Decoded feed messages in columns: a :class:`FeedRecord` field by field, and the hash of each record's key.
+
+    Most of what link does with a message it does with all of them at once, so that none need be an object of its own.
+    """
+
+    feed: Sequence[str] = ()
+    record_id: Sequence[str] = ()
+    version: Sequence[int] = ()
+    changed_at: Sequence[int] = ()
+    content_hash: Sequence[int] = ()
+    deleted: Sequence[bool] = ()
+    partition: Sequence[int] = ()
+    offset: Sequence[int] = ()
+    received_at: Sequence[int] = ()
+    signature: Sequence[Signature | None] = ()
+    signature_hash: Sequence[int] = ()
+    payload: Sequence[bytes] = ()
+    kept: Sequence[bytes] = ()
+    key_hash: Sequence[int] = ()
+
+    @property
+    def rows(self) -> list[FeedRecord]:
+        """The messages one by one."""
+        return list(map(_feed_record, zip(*self[:-1], strict=True)))
+
+    def row(self, at: int) -> FeedRecord:
+        """One of the messages."""
+        return _feed_record(tuple([column[at] for column in self[:-1]]))
+
+    def cut(self, start: int, stop: int) -> "FeedEvents":
+        """Some of the messages that stand one behind the other."""
+        return FeedEvents._make([column[start:stop] for column in self])
+
+    def picked(self, positions: Sequence[int]) -> "FeedEvents":
+        """The messages at these positions, in the order in which they stand here."""
+        chosen = bytearray(len(self.key_hash))
+        for at in positions:
+            chosen[at] = 1
+        return FeedEvents._make([list(compress(column, chosen)) for column in self])
+
+
+def joined(parts: Sequence[FeedEvents]) -> FeedEvents:
+    """The messages of several, one behind the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return FeedEvents._make([list(chain.from_iterable(columns)) for columns in zip(*parts, strict=True)])
 
 
 class StoredRecord(NamedTuple):
@@ -58,6 +112,7 @@ Row = tuple[Any, ...]
 class RecordHead(NamedTuple):
     """As much of a stored record as it takes to see whether another version is news."""
 
+    key_hash: int
     feed: str
     record_id: str
     record_no: int
@@ -186,6 +241,7 @@ class LinkEffects:
     stale: Counter[str] = field(default_factory=Counter)
 
 
-def record_key_hashes(keys: Iterable[tuple[str, str]]) -> tuple[int, ...]:
-    """64 signed bits of each (feed, record id); equality is always checked on feed and record id."""
-    return signed_hashes([f"{feed}|{record_id}".encode() for feed, record_id in keys])
+def record_key_hashes(feed: str, record_ids: Iterable[str]) -> tuple[int, ...]:
+    """64 signed bits of each record's feed and id; equality is always checked on feed and record id."""
+    prefix = feed + "|"
+    return signed_hashes([(prefix + record_id).encode() for record_id in record_ids])

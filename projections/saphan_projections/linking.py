@@ -5,14 +5,14 @@ whatever their order of arrival; only the workers that a change touches are look
 they depend on history, outside receivers key on record ids.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import repeat
-from operator import itemgetter
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from saphan_projections.identity import Signature, only_adds
 from saphan_projections.link_memory import Key
 from saphan_projections.link_records import (
+    FeedEvents,
     FeedRecord,
     LinkEffects,
     LinkMessage,
@@ -20,28 +20,12 @@ from saphan_projections.link_records import (
     Row,
     StoredRecord,
     message_of,
-    record_key_hashes,
 )
 from saphan_projections.naming import named
 from saphan_projections.regrouping import Regrouping
 from saphan_schemas.topics import EMPLOYER_PAIRS
 
-_FEED, _RECORD_ID = FeedRecord._fields.index("feed"), FeedRecord._fields.index("record_id")
-_key_of: Callable[[FeedRecord], Key] = itemgetter(_FEED, _RECORD_ID)
-_signature_in = itemgetter(FeedRecord._fields.index("signature"))
-_hash_in = itemgetter(FeedRecord._fields.index("signature_hash"))
 _link_message = named(LinkMessage)
-
-
-class _Arrival(NamedTuple):
-    """An event with its record's key and the key's hash."""
-
-    event: FeedRecord
-    key: Key
-    key_hash: int
-
-
-_arrival = named(_Arrival)
 
 
 class Linker(Regrouping):
@@ -51,23 +35,20 @@ class Linker(Regrouping):
         super()._begin()
         self._first_record_no = self.numbers.record_no
 
-    def apply(self, chunk: Sequence[FeedRecord]) -> LinkEffects:
+    def apply(self, events: FeedEvents) -> LinkEffects:
         """Fold a chunk in; the result is the same state however records are cut into chunks.
 
         Signatures first: once it is known whose they are, most records need no more than to be put there, all at once.
         What remains are the records that bring workers together or take them apart, and those that nobody owns.
         """
         self._begin()
-        keys = list(map(_key_of, chunk))
-        key_hashes = record_key_hashes(keys)
-        said = list(map(_hash_in, chunk))
-        fresh, changed = self._read_ahead(keys, key_hashes, said, list(map(_signature_in, chunk)))
+        fresh, changed = self._read_ahead(events)
         self._settle(fresh)
-        self._add([chunk[at] for at in changed])
-        others = self._place(list(map(_arrival, zip(chunk, keys, key_hashes, strict=True))), said)
-        self._expect(others)
-        for arrival in others:
-            self._one(*arrival)
+        self._add([events.row(at) for at in changed])
+        others = [(events.row(at), events.key_hash[at]) for at in self._place(events)]
+        self._expect([event for event, _ in others])
+        for event, key_hash in others:
+            self._one(event, key_hash)
         return self._finish()
 
     def _finish(self) -> LinkEffects:
@@ -124,54 +105,61 @@ class Linker(Regrouping):
                 self._learn(worker, signature, event.signature_hash)
                 self._adding.add(_key_of(event))
 
-    def _place(self, arrivals: Sequence[_Arrival], said: Iterable[int]) -> list[_Arrival]:
-        """Take in all records whose owner is known beforehand; returns the others, in order."""
-        known, homes, repeated, adding = self._known, self._homes, self._repeated, self._adding
-        others: list[_Arrival] = []
-        new: list[_Arrival] = []
+    def _place(self, events: FeedEvents) -> list[int]:
+        """Take in all records whose owner is known beforehand; returns the positions of the others, in order."""
+        met = self._met
+        others: list[int] = []
+        new: list[int] = []
         new_owners: list[int] = []
-        changed: list[_Arrival] = []
-        heads: list[RecordHead] = []
-        former_owners: list[int] = []
-        for arrival, number in zip(arrivals, said, strict=True):
-            key = arrival[1]
-            head = known.get(key)
-            if key in repeated:
-                others.append(arrival)
-            elif head is None:
-                home = homes.get(number)
-                if home is None or home.number is None:
-                    others.append(arrival)
+        changed: list[int] = []
+        changed_nos: list[int] = []
+        owners: list[int] = []
+        homes = map(self._homes.get, events.signature_hash)
+        for at, (key_hash, home) in enumerate(zip(events.key_hash, homes, strict=True)):
+            if key_hash in met:
+                staying = self._staying(events, at)
+                if staying is None:
+                    others.append(at)
                 else:
-                    new.append(arrival)
-                    new_owners.append(home.number)
-            elif (
-                head.worker_no is not None
-                and (head.signature_hash == number or key in adding)
-                and _is_newer(arrival[0], head)
-            ):
-                changed.append(arrival)
-                heads.append(head)
-                former_owners.append(head.worker_no)
+                    changed.append(at)
+                    changed_nos.append(staying[0])
+                    owners.append(staying[1])
+            elif home is None or home.number is None:
+                others.append(at)
             else:
-                others.append(arrival)
+                new.append(at)
+                new_owners.append(home.number)
         first = self.numbers.record_no
         self.numbers.record_no += len(new)
-        self._put(new, range(first, self.numbers.record_no), new_owners)
-        self._put(changed, [head.record_no for head in heads], former_owners)
+        self._put(events.picked(new), range(first, self.numbers.record_no), new_owners)
+        self._put(events.picked(changed), changed_nos, owners)
         return others
 
-    def _put(self, arrivals: Sequence[_Arrival], record_nos: Sequence[int], owners: Sequence[int]) -> None:
+    def _staying(self, events: FeedEvents, at: int) -> tuple[int, int] | None:
+        """The number of a stored record and of its worker, if an event is its next version and it stays there."""
+        if events.key_hash[at] in self._repeated:
+            return None
+        key = events.feed[at], events.record_id[at]
+        head = self._known.get(key)
+        if (
+            head is not None
+            and head.worker_no is not None
+            and (head.signature_hash == events.signature_hash[at] or key in self._adding)
+            and _is_newer(events.row(at), head)
+        ):
+            return head.record_no, head.worker_no
+        return None
+
+    def _put(self, events: FeedEvents, record_nos: Sequence[int], owners: Sequence[int]) -> None:
         """Give records to their workers, column by column."""
-        if not arrivals:
+        if not owners:
             return
-        events, _, key_hashes = zip(*arrivals, strict=True)
         (
             feeds, record_ids, versions, changed_at, content_hashes, deleted, partitions, offsets, received_at,
-            _, said, payloads, kept,
-        ) = zip(*events, strict=True)  # fmt: skip
+            _, said, payloads, kept, key_hashes,
+        ) = events  # fmt: skip
         first = self.numbers.sequence
-        sequences = range(first, first + len(arrivals))
+        sequences = range(first, first + len(owners))
         self.numbers.sequence = sequences.stop
         rows = zip(
             record_nos, key_hashes, owners, feeds, record_ids, versions, changed_at, content_hashes, deleted,
@@ -188,13 +176,13 @@ class Linker(Regrouping):
 
     # -- one by one ------------------------------------------------------------------------------------------------
 
-    def _expect(self, arrivals: Sequence[_Arrival]) -> None:
+    def _expect(self, events: Sequence[FeedRecord]) -> None:
         """Load what these will need; what comes up besides is loaded when it is met, each read by itself."""
-        heads = [head for arrival in arrivals if (head := self._known.get(arrival.key)) is not None]
+        heads = [head for event in events if (head := self._known.get(_key_of(event))) is not None]
         self._load(self._rows.records_by_no({head.record_no for head in heads}))
         workers: set[int] = set()
-        for event, key, _ in arrivals:
-            head = self._known.get(key)
+        for event in events:
+            head = self._known.get(_key_of(event))
             if head is not None and head.worker_no is not None and head.signature_hash != event.signature_hash:
                 workers.add(head.worker_no)
             if event.signature is not None and not event.deleted:
@@ -204,8 +192,9 @@ class Linker(Regrouping):
         known = [self._workers[number] for number in workers if number in self._workers]
         self._load_owners({identifier for worker in known for identifier in worker.identifiers})
 
-    def _one(self, event: FeedRecord, key: Key, key_hash: int) -> None:
+    def _one(self, event: FeedRecord, key_hash: int) -> None:
         self._at_hand = event
+        key = _key_of(event)
         head = self._known.get(key)
         record_no = self._new_record_nos.get(key) if head is None else head.record_no
         if record_no is None:
@@ -282,6 +271,10 @@ class Linker(Regrouping):
                 return
         self._regroup(touched, record)
         self._revive(before)
+
+
+def _key_of(event: FeedRecord) -> Key:
+    return event.feed, event.record_id
 
 
 def _is_newer(event: FeedRecord, stored: StoredRecord | RecordHead) -> bool:

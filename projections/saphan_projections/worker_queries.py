@@ -82,7 +82,7 @@ def record_owners(transaction: Transaction, text: str) -> list[RecordOwner]:
     wanted = [(feed, rest)] if feed in WORKER_FEEDS and rest else [(feed, text) for feed in WORKER_FEEDS]
     rows = transaction.rows_in(
         "SELECT feed, record_id, worker_no, deleted FROM record WHERE key_hash IN (:keys)",
-        list(record_key_hashes(wanted)),
+        [number for feed, record_id in wanted for number in record_key_hashes(feed, (record_id,))],
     )
     found = [RecordOwner(row[0], row[1], row[2], bool(row[3])) for row in rows if (row[0], row[1]) in wanted]
     return sorted(found, key=lambda owner: WORKER_FEEDS.index(owner.feed))

@@ -5,21 +5,18 @@ from typing import Any, NamedTuple
 
 from saphan_projections.identity import Signature, signature_of
 from saphan_projections.kept import kept_of, pack_kept
-from saphan_projections.link_records import FeedRecord
+from saphan_projections.link_records import FeedEvents
 from saphan_projections.link_store import FeedRead, PendingHeartbeat
-from saphan_projections.naming import named
 from saphan_schemas.codec import Codec
 from saphan_streams.feed_reading import FeedColumns, Messages, read_columns
 from saphan_streams.reading import Refusal
 from saphan_streams.transport import Chunk
 
-_feed_record = named(FeedRecord)
-
 
 class FeedChunk(NamedTuple):
     """A decoded chunk of one feed partition, or of the heartbeats."""
 
-    events: list[FeedRecord]
+    events: FeedEvents
     heartbeats: list[PendingHeartbeat]
     refusals: list[Refusal]
 
@@ -61,17 +58,17 @@ def feed_chunk(chunk: Chunk, read: FeedColumns) -> FeedChunk:
 
 def feed_read(chunk: Chunk, read: FeedChunk) -> FeedRead:
     """What a chunk adds to the freshness of its feed partition."""
-    changed_at_max = max((event.changed_at for event in read.events), default=0)
+    changed_at_max = max(read.events.changed_at, default=0)
     received_at_max = max(record.timestamp for record in chunk.records)
     return FeedRead(*chunk.place, len(chunk.records), len(read.refusals), changed_at_max, received_at_max)
 
 
-def _events(chunk: Chunk, read: FeedColumns) -> list[FeedRecord]:
+def _events(chunk: Chunk, read: FeedColumns) -> FeedEvents:
     count = len(read.indexes)
     records: Sequence[Any] = chunk.records
     if count != len(records):
         records = [records[at] for at in read.indexes]
-    columns = (
+    return FeedEvents(
         [chunk.topic] * count,
         read.record_ids,
         read.versions,
@@ -85,5 +82,5 @@ def _events(chunk: Chunk, read: FeedColumns) -> list[FeedRecord]:
         [0] * count if read.signature_hashes is None else read.signature_hashes,
         [record.value for record in records],
         [b""] * count if read.kept is None else read.kept,
+        read.key_hashes,
     )
-    return list(map(_feed_record, zip(*columns, strict=True)))

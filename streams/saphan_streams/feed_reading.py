@@ -10,6 +10,7 @@ from typing import NamedTuple
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.identity import Signature, signature_hashes, signature_of, signatures_of
 from saphan_projections.kept import HANDED_ON, pack_kept
+from saphan_projections.link_records import record_key_hashes
 from saphan_schemas.codec import Codec, Record, UndecodableMessage
 from saphan_schemas.column_screen import Column, Columns, columns_of, screened
 from saphan_schemas.rules import problems
@@ -28,6 +29,7 @@ class FeedColumns(NamedTuple):
 
     indexes: Sequence[int] = ()
     record_ids: Sequence[str] = ()
+    key_hashes: Sequence[int] = ()
     versions: Sequence[int] = ()
     changed_at: Sequence[int] = ()
     content_hashes: Sequence[int] = ()
@@ -107,6 +109,7 @@ def _records(
     read = FeedColumns(
         indexes,
         columns["record_id"],
+        record_key_hashes(feed, columns["record_id"]),
         columns["version"],
         columns["changed_at"],
         signed_hashes([payload[_HEADER_BYTES:] for payload in payloads]),

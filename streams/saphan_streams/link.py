@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from saphan_projections import link_store
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
-from saphan_projections.link_records import LinkMessage
+from saphan_projections.link_records import FeedEvents, LinkMessage, joined
 from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker
 from saphan_projections.offsets import (
@@ -119,7 +119,7 @@ class LinkProcessor:
                 return self._committed_before(transaction, steps)
             claims = {**self._claims, **{(row.topic, row.partition): row for row in moved}}
             linker = self._linker_for(transaction)
-            effects = linker.apply([event for _, read in reads for event in read.events])
+            effects = linker.apply(joined([read.events for _, read in reads]))
             heartbeats = [row for _, read in reads for row in read.heartbeats]
             link_store.hold_heartbeats(transaction, heartbeats)
             waiting = self._held + heartbeats
@@ -147,7 +147,7 @@ class LinkProcessor:
     def _read(self, chunk: Chunk, poison: str | None) -> FeedChunk:
         if poison is None:
             return self.ahead.read(chunk)
-        return FeedChunk([], [], [Refusal(record, "processing_failed", poison) for record in chunk.records])
+        return FeedChunk(FeedEvents(), [], [Refusal(record, "processing_failed", poison) for record in chunk.records])
 
     def _committed_before(self, transaction: Transaction, steps: Sequence[tuple[Claim, int]]) -> Unsent:
         for held, next_offset in steps:

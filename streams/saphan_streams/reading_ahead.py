@@ -9,11 +9,13 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from faust.types import TP
 
+from saphan_projections.link_records import joined
 from saphan_schemas.codec import Codec
 from saphan_streams.feed_chunks import FeedChunk, read_feed_chunk
 from saphan_streams.reading_beside import ReaderBeside
@@ -97,7 +99,7 @@ class ReadingAhead:
             start = found.stop
         if start < len(records):
             parts.append(self._read_here(chunk, start, len(records)))
-        return parts[0] if len(parts) == 1 else FeedChunk(*map(_joined, zip(*parts, strict=True)))
+        return parts[0] if len(parts) == 1 else _all_of(parts)
 
     def passed(self, chunk: Chunk) -> None:
         """A chunk is not asked for any more, nor is anything before its end."""
@@ -146,12 +148,14 @@ def _between(read: FeedChunk, first_offset: int, last_offset: int) -> FeedChunk:
         start = bisect_left(rows, first_offset, key=offset_of)
         return rows[start : bisect_right(rows, last_offset, lo=start, key=offset_of)]
 
+    events = read.events
     return FeedChunk(
-        cut(read.events, _offset_of),
+        events.cut(bisect_left(events.offset, first_offset), bisect_right(events.offset, last_offset)),
         cut(read.heartbeats, _offset_of),
         cut(read.refusals, attrgetter("record.offset")),
     )
 
 
-def _joined(rows: Sequence[list[Any]]) -> list[Any]:
-    return [row for part in rows for row in part]
+def _all_of(parts: Sequence[FeedChunk]) -> FeedChunk:
+    events, heartbeats, refusals = zip(*parts, strict=True)
+    return FeedChunk(joined(events), list(chain.from_iterable(heartbeats)), list(chain.from_iterable(refusals)))

@@ -8,7 +8,7 @@ from saphan_projections.integrate_store import IntegrateRowsOf
 from saphan_projections.integrating import Integrator, WorkerRecord
 from saphan_projections.kept import unpack_kept
 from saphan_projections.law import Law
-from saphan_projections.link_records import LinkMessage, Numbers
+from saphan_projections.link_records import LinkMessage, Numbers, joined
 from saphan_projections.link_store import LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker
 from saphan_schemas.codec import Codec
@@ -50,7 +50,7 @@ class Replay:
             self._next_offsets.setdefault(chunk.topic, {})[chunk.partition] = chunk.next_offset
         with self._link.transaction() as transaction:
             self._link_rows.use(transaction)
-            effects = self._linker.apply([event for _, read in reads for event in read.events])
+            effects = self._linker.apply(joined([read.events for _, read in reads]))
             link_store.write_effects(transaction, effects, self._linker.numbers)
             link_store.write_freshness(transaction, [feed_read(chunk, read) for chunk, read in reads])
         self._integrate(effects.messages)

@@ -167,15 +167,18 @@ _OF_LINKING = (
     ),
     _linking(
         "versions of one record in one chunk are placed as if they were of several",
-        "if key in repeated:", "if key is None:", *_ANY_ORDER,
+        "if events.key_hash[at] in self._repeated:", "if not events.key_hash:",
+        _IN_CHUNKS
+        + "test_of_two_versions_of_a_stored_record_in_one_chunk_the_higher_one_holds_whichever_comes_last",
     ),
     _linking(
         "an older version is placed at once",
-        "and _is_newer(arrival[0], head)", "and head.record_no", *_TWICE,
+        "and _is_newer(events.row(at), head)", "and head.record_no", *_TWICE,
     ),
     _linking(
         "a record that says something else is taken for one that repeats itself",
-        "and (head.signature_hash == number or key in adding)", "and number", *_ANY_ORDER, *_REMEMBERED,
+        "and (head.signature_hash == events.signature_hash[at] or key in self._adding)", "and events.signature_hash[at]",
+        *_ANY_ORDER, *_REMEMBERED,
     ),
     _linking(
         "who divides a worker anew does not see the records that were just placed",
@@ -230,7 +233,22 @@ _OF_LINKING = (
     ),
     _memory(
         "that a record says what another one says already is not noticed before all others are placed",
-        "head.signature_hash != number\n", "head.signature_hash != number and number not in homes\n", *_RESTARTED,
+        "(head is None or head.signature_hash != said[at])",
+        "(head is None or head.signature_hash != said[at] and said[at] not in homes)", *_RESTARTED,
+    ),
+    _memory(
+        "of a key that comes twice only the stored record is looked at by itself",
+        "met = self._met = repeated.union([head.key_hash for head in heads])",
+        "met = self._met = {head.key_hash for head in heads}", *_ANY_ORDER,
+    ),
+    Mutant(
+        "records that are picked out of a chunk get their neighbours' values", "saphan_projections.link_records",
+        "chosen[at] = 1", "chosen[at - 1] = 1", _ANY_ORDER,
+    ),
+    Mutant(
+        "a piece of a chunk begins one message late", "saphan_projections.link_records",
+        "column[start:stop] for column", "column[start + 1 : stop + 1] for column",
+        ("streams/test_reading_ahead.py::test_what_was_read_beside_is_what_is_read_here_wherever_it_is_cut[doe.employments.v1]",),
     ),
     Mutant(
         "a record that moves is still its former worker's in the store", "saphan_projections.link_store",

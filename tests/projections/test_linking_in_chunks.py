@@ -1,11 +1,10 @@
 """What placing most records of a chunk at once could spoil: old versions, identifiers that others hold, what is loaded."""
 
+import linked_histories
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from linked_histories import Change, Link, assert_as_defined, changes, feed_records, present
-
-from saphan_projections import linking
 
 
 def test_what_is_told_of_a_record_that_now_says_what_another_says_does_not_depend_on_a_restart() -> None:
@@ -48,6 +47,15 @@ def test_what_an_older_version_said_more_is_not_learnt() -> None:
     link.apply(events[1:])
     link.apply(events[:1])
     assert_as_defined(link, present([more, present_one]))
+
+
+def test_of_two_versions_of_a_stored_record_in_one_chunk_the_higher_one_holds_whichever_comes_last() -> None:
+    first, higher, lower = feed_records([Change(1, 1, "a", False)])[0], 3, 2
+    link = Link()
+    link.apply([first])
+    link.apply([first._replace(version=higher), first._replace(version=lower)])
+    assert link.query("SELECT version FROM record") == [(higher,)]
+    assert [message.version for message in link.messages] == [1, higher]
 
 
 def test_a_record_that_comes_to_name_another_worker_too_joins_both() -> None:
@@ -110,7 +118,7 @@ def test_records_whose_keys_have_one_hash_are_told_apart(history: list[Change], 
     events = feed_records(history)
     link = Link()
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(linking, "record_key_hashes", lambda keys: (7,) * len(keys))
+        patched.setattr(linked_histories, "record_key_hashes", lambda _feed, record_ids: (7,) * len(record_ids))
         for start in range(0, len(events), size):
             link.apply(events[start : start + size])
     assert_as_defined(link, present(history))

@@ -1,12 +1,14 @@
 """That a chunk of a feed read by columns is the chunk read message by message."""
 
 from hashlib import blake2b
+from typing import Any
 
 import pytest
-from feed_messages import BYTES_MAX, CODEC, chunk_of, message_of, messages_of
+from feed_messages import BYTES_MAX, CODEC, brought, chunk_of, message_of, messages_of
 from good_records import good
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from linked_histories import feed_events
 from log_record import LogRecord
 
 from saphan_projections.identity import signature_hashes, signature_of
@@ -16,25 +18,26 @@ from saphan_projections.link_store import PendingHeartbeat
 from saphan_schemas.codec import UndecodableMessage
 from saphan_schemas.rules import problems
 from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
-from saphan_streams.feed_chunks import FeedChunk, read_feed_chunk
+from saphan_streams.feed_chunks import read_feed_chunk
 from saphan_streams.reading import Refusal
 from saphan_streams.transport import Chunk
 
 
-def read_one_by_one(chunk: Chunk) -> FeedChunk:
+def read_one_by_one(chunk: Chunk) -> tuple[list[Any], ...]:
     """What `read_feed_chunk` does, in the plainest way."""
-    read = FeedChunk([], [], [])
+    events: list[FeedRecord] = []
+    heartbeats, refusals = [], []
     for record in chunk.records:
         try:
             found = _read(chunk, record)
         except UndecodableMessage as refused:
-            read.refusals.append(Refusal(record, refused.reason, refused.detail))
+            refusals.append(Refusal(record, refused.reason, refused.detail))
             continue
         if isinstance(found, FeedRecord):
-            read.events.append(found)
+            events.append(found)
         elif isinstance(found, PendingHeartbeat):
-            read.heartbeats.append(found)
-    return read
+            heartbeats.append(found)
+    return list(zip(*feed_events(events), strict=True)), heartbeats, refusals
 
 
 def _read(chunk: Chunk, record: LogRecord) -> FeedRecord | PendingHeartbeat:
@@ -81,7 +84,7 @@ def _read(chunk: Chunk, record: LogRecord) -> FeedRecord | PendingHeartbeat:
 def test_a_chunk_read_by_columns_is_the_chunk_read_message_by_message(topic: str, data: st.DataObject) -> None:
     messages = data.draw(st.lists(messages_of(topic), max_size=8))
     chunk = chunk_of(topic, messages)
-    assert read_feed_chunk(CODEC, chunk, BYTES_MAX) == read_one_by_one(chunk)
+    assert brought(read_feed_chunk(CODEC, chunk, BYTES_MAX)) == read_one_by_one(chunk)
 
 
 def test_unusual_records_deletions_and_refusals_stand_in_their_places() -> None:
@@ -97,6 +100,6 @@ def test_unusual_records_deletions_and_refusals_stand_in_their_places() -> None:
     messages = [*(message_of(EMPLOYMENTS, record) for record in records), (key, b"nonsense"), (b"other", value)]
     chunk = chunk_of(EMPLOYMENTS, [*messages, *reversed(messages)])
     read = read_feed_chunk(CODEC, chunk, BYTES_MAX)
-    assert [event.offset for event in read.events] == [100, 102, 103, 108, 109, 111]
+    assert read.events.offset == [100, 102, 103, 108, 109, 111]
     assert [refusal.record.offset for refusal in read.refusals] == [101, 104, 105, 106, 107, 110]
-    assert read == read_one_by_one(chunk)
+    assert brought(read) == read_one_by_one(chunk)

@@ -59,7 +59,7 @@ BAD: dict[str, tuple[bytes | None, bytes | None]] = {
 @pytest.mark.parametrize("reason", BAD)
 def test_a_bad_message_is_refused_with_its_reason_and_origin_and_its_neighbours_are_read(reason: str) -> None:
     found = read_feed_chunk(CODEC, chunk(EMPLOYMENTS, (b"E-1", GOOD), BAD[reason], (b"E-1", GOOD)), MESSAGE_BYTES_MAX)
-    assert [event.offset for event in found.events] == [100, 102]
+    assert found.events.offset == [100, 102]
     (refusal,) = found.refusals
     assert refusal.reason == reason
     (letter,) = dead_letters(CODEC, "link", chunk(EMPLOYMENTS), [refusal])
@@ -86,13 +86,13 @@ def test_the_content_of_a_record_is_the_same_whatever_number_its_schema_has() ->
         def decode_many(self, topic: str, values: Any) -> Any:
             return super().decode_many(topic, [GOOD[:5] + value[5:] for value in values])
 
-    (usual,) = read_feed_chunk(CODEC, chunk(EMPLOYMENTS, (b"E-1", GOOD)), MESSAGE_BYTES_MAX).events
+    (usual,) = read_feed_chunk(CODEC, chunk(EMPLOYMENTS, (b"E-1", GOOD)), MESSAGE_BYTES_MAX).events.rows
     (other,) = read_feed_chunk(
         Renumbered(), chunk(EMPLOYMENTS, (b"E-1", b"\x00\x00\x0f\xff\xff" + GOOD[5:])), MESSAGE_BYTES_MAX
-    ).events
+    ).events.rows
     (changed,) = read_feed_chunk(
         CODEC, chunk(EMPLOYMENTS, (b"E-1", encoded(EMPLOYMENTS, job(1, "EMP-B")))), MESSAGE_BYTES_MAX
-    ).events
+    ).events.rows
     assert usual.content_hash == other.content_hash != changed.content_hash
 
 
@@ -107,7 +107,7 @@ def test_the_content_of_a_record_is_the_same_whatever_number_its_schema_has() ->
 )
 def test_every_message_is_read_or_refused(messages: list[tuple[bytes | None, bytes | None]], topic: str) -> None:
     found = read_feed_chunk(CODEC, chunk(topic, *messages), MESSAGE_BYTES_MAX)
-    offsets = [row.offset for row in found.events] + [row.offset for row in found.heartbeats]
+    offsets = [*found.events.offset, *(row.offset for row in found.heartbeats)]
     offsets += [row.record.offset for row in found.refusals]
     assert sorted(offsets) == [100 + number for number in range(len(messages))]
     assert len(dead_letters(CODEC, "link", chunk(topic), found.refusals)) == len(found.refusals)

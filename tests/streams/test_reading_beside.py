@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from faust.types import TP
-from feed_messages import BYTES_MAX, CODEC, chunk_of, message_of
+from feed_messages import BYTES_MAX, CODEC, brought, chunk_of, message_of
 from good_records import good
 
 from saphan_infra.clock import monotonic_seconds, wait_seconds
@@ -24,7 +24,7 @@ from saphan_streams.reading_beside import ReaderBeside
 
 GOOD = message_of(EMPLOYMENTS, good(EMPLOYMENTS))
 CHUNK = chunk_of(EMPLOYMENTS, [GOOD, (b"other", GOOD[1]), (None, None), (GOOD[0], bytes(BYTES_MAX + 1))] * 80)
-READ_HERE = read_feed_chunk(CODEC, CHUNK, BYTES_MAX)
+READ_HERE = brought(read_feed_chunk(CODEC, CHUNK, BYTES_MAX))
 FETCHED = {TP(*CHUNK.place): CHUNK.records}
 
 
@@ -70,12 +70,12 @@ def test_it_reads_as_link_does_also_after_an_interrupt_and_something_that_breaks
     ahead: ReadingAhead, beside: ReaderBeside
 ) -> None:
     os.kill(pid_of(beside), signal.SIGINT)
-    assert beside.read(CHUNK) == READ_HERE
+    assert brought(beside.read(CHUNK)) == READ_HERE
     no_bytes: Any = 7
     assert beside.read(chunk_of(EMPLOYMENTS, [(b"a", no_bytes)])) is None
-    assert beside.read(CHUNK) == READ_HERE
+    assert brought(beside.read(CHUNK)) == READ_HERE
     ahead.send(FETCHED)
-    assert ahead.read(CHUNK) == READ_HERE
+    assert brought(ahead.read(CHUNK)) == READ_HERE
 
 
 @pytest.mark.parametrize("fetched", [{}, FETCHED], ids=["idle", "at work"])
@@ -90,7 +90,7 @@ def test_nothing_is_left_of_it_when_link_closes_it(
     assert [pipe is not None and pipe.closed for pipe in (process.stdin, process.stdout)] == [True, True]
     ahead.send(FETCHED)
     assert not ahead._pieces
-    assert ahead.read(CHUNK) == READ_HERE
+    assert brought(ahead.read(CHUNK)) == READ_HERE
     assert not beside.may_start()
 
 
@@ -125,7 +125,7 @@ def test_when_it_dies_over_its_work_link_reads_by_itself_and_another_one_comes_a
     (piece,) = ahead._pieces[CHUNK.place]
     until(piece.answer.running)
     threading.Timer(0.1, os.kill, (pid, signal.SIGKILL)).start()
-    assert ahead.read(CHUNK) == READ_HERE
+    assert brought(ahead.read(CHUNK)) == READ_HERE
     assert piece.answer.result() is None
     assert not is_there(pid)
     ahead.forget()
@@ -136,7 +136,7 @@ def test_when_it_dies_over_its_work_link_reads_by_itself_and_another_one_comes_a
     ahead.send(FETCHED)
     until(lambda: beside.is_ready)
     ahead.send(FETCHED)
-    assert ahead.read(CHUNK) == READ_HERE
+    assert brought(ahead.read(CHUNK)) == READ_HERE
 
 
 def test_when_it_hangs_link_waits_a_while_and_reads_by_itself(
@@ -147,7 +147,7 @@ def test_when_it_hangs_link_waits_a_while_and_reads_by_itself(
     os.kill(pid, signal.SIGSTOP)
     ahead.send(FETCHED)
     until(ahead._pieces[CHUNK.place][0].answer.running)
-    assert ahead.read(CHUNK) == READ_HERE
+    assert brought(ahead.read(CHUNK)) == READ_HERE
     until(lambda: not is_there(pid))
 
 
@@ -179,7 +179,7 @@ def test_when_it_cannot_be_started_link_reads_by_itself(command: list[str]) -> N
     assert not beside.is_ready
     assert beside._process is None
     assert beside.read(CHUNK) is None
-    assert ahead.read(CHUNK) == READ_HERE
+    assert brought(ahead.read(CHUNK)) == READ_HERE
     ahead.close()
 
 
