@@ -19,6 +19,8 @@ def _varint(left: int) -> bytes:
 
 #: Lengths, versions, partitions and days are small; larger numbers are looked up in pieces of 14 bits.
 _SMALL = tuple(map(_varint, range(1 << 14)))
+#: How the lengths of texts and bytes are written, all but the largest.
+LENGTHS = _SMALL[::2]
 _CONTINUED = tuple(bytes((piece & 0x7F | 0x80, piece >> 7 | 0x80)) for piece in range(1 << 14))
 
 

@@ -28,7 +28,7 @@ from saphan_streams.reading import Refusal, dead_letters
 from saphan_streams.reading_ahead import ReadingAhead
 from saphan_streams.shell import Resumed, Unsent
 from saphan_streams.transport import Chunk, Fetch
-from saphan_streams.worker_batches import batches
+from saphan_streams.worker_batches import BatchEncoder
 
 APP = "link"
 _LEASE_MS = 15_000
@@ -63,6 +63,7 @@ class LinkProcessor:
     def __init__(self, database: Database, codec: Codec, settings: LinkSettings) -> None:
         self._database = database
         self._codec = codec
+        self._batches = BatchEncoder(codec)
         self._settings = settings
         self.ahead = ReadingAhead(codec, settings.message_bytes_max)
         self._rows = LinkRowsOf()
@@ -132,7 +133,7 @@ class LinkProcessor:
             for feed, until in complete_until.items():
                 link_store.release_heartbeats(transaction, feed, until)
                 link_store.write_complete_until(transaction, feed, until)
-            messages = outgoing(self._codec, [*effects.messages, *said])
+            messages = outgoing(self._batches, [*effects.messages, *said])
             for chunk, read in reads:
                 messages += dead_letters(self._codec, APP, chunk, read.refusals)
             # One row for all, under any of the places: every partition is this one process's.
@@ -204,7 +205,7 @@ class LinkProcessor:
         return [newest[feed] for feed in sorted(newest)]
 
 
-def outgoing(codec: Codec, messages: Sequence[LinkMessage]) -> list[OutgoingMessage]:
+def outgoing(encoder: BatchEncoder, messages: Sequence[LinkMessage]) -> list[OutgoingMessage]:
     """Link's messages in batches for each partition, in order; a pair or a heartbeat goes to every partition."""
     count = TOPICS[WORKER_RECORDS].partitions
     parts: list[list[LinkMessage]] = [[] for _ in range(count)]
@@ -218,5 +219,5 @@ def outgoing(codec: Codec, messages: Sequence[LinkMessage]) -> list[OutgoingMess
     return [
         OutgoingMessage(WORKER_RECORDS, number, None, value)
         for number, part in enumerate(parts)
-        for value in batches(codec, part)
+        for value in encoder.batches(part)
     ]

@@ -1,7 +1,8 @@
 """How link's messages travel to integrate: many in one Kafka message, in columns, since a value costs less than a record."""
 
+import struct
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -10,12 +11,30 @@ from saphan_projections.link_records import LinkMessage
 from saphan_projections.naming import named
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.topics import WORKER_RECORDS
+from saphan_streams.avro_arrays import blobs, booleans, longs, recurring_texts, texts
 
 #: A batch ends with the first message that reaches one of these: enough to be worth its way, and soon read again.
 _MESSAGES_MAX = 1_000
 _PAYLOAD_BYTES_MAX = 262_144
+#: Fewer messages are written sooner by the codec, one value after the other.
+_BY_COLUMNS_MIN = 150
+_HEADER_BYTES = 5
 _link_message = named(LinkMessage)
 _PAYLOAD = attrgetter("payload")
+#: Numbers of one byte to all ten, texts and payloads with lengths of one byte and of two.
+_SAMPLES = (
+    LinkMessage("record", 1, -1, 2**20, "a", "b", 1, 2**41, False, 2**63 - 1, 0, 300, 2**56, b"p"),  # noqa: FBT003
+    LinkMessage("moved", 2, 2**31, -(2**31), "ก", "b" * 65, 70, 0, True, -(2**63), 1, 5, 2**40, b"p" * 65),  # noqa: FBT003
+)
+#: How the columns are written that are no numbers.
+_OTHERS: Mapping[str, Callable[[Any], bytes]] = {
+    "kind": recurring_texts,
+    "feed": recurring_texts,
+    "record_id": texts,
+    "deleted": booleans,
+    "payload": blobs,
+}
+_NUMBERS = tuple([name for name in LinkMessage._fields if name not in _OTHERS])
 
 
 class BatchPart(NamedTuple):
@@ -31,9 +50,35 @@ class BatchPart(NamedTuple):
     part: int | None
 
 
-def batches(codec: Codec, messages: Sequence[LinkMessage]) -> list[bytes]:
-    """Messages of one partition of worker.records.v2, in order, in the wire format."""
-    return [_encoded(codec, batch) for batch in _cut(messages)]
+class BatchEncoder:
+    """Encodes worker.records.v2. Raises RuntimeError when the schema is no longer the one that is written here."""
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        plain = _by_the_codec(codec, _SAMPLES)
+        self._header = plain[:_HEADER_BYTES]
+        if self._by_columns(_SAMPLES) != plain:
+            message = f"the schema of {WORKER_RECORDS} is not the one that link writes"
+            raise RuntimeError(message)
+
+    def batches(self, messages: Sequence[LinkMessage]) -> list[bytes]:
+        """Messages of one partition, in order, in the wire format; the same bytes as the codec gives."""
+        return [self._encoded(batch) for batch in _cut(messages)]
+
+    def _encoded(self, messages: Sequence[LinkMessage]) -> bytes:
+        if len(messages) >= _BY_COLUMNS_MIN:
+            try:
+                return self._by_columns(messages)
+            except (TypeError, ValueError, struct.error):
+                pass  # the codec says what is wrong with a value
+        return _by_the_codec(self._codec, messages)
+
+    def _by_columns(self, messages: Sequence[LinkMessage]) -> bytes:
+        columns = dict(zip(LinkMessage._fields, zip(*messages, strict=True), strict=True))
+        written = dict(zip(_NUMBERS, longs([columns[name] for name in _NUMBERS]), strict=True))
+        for name, write in _OTHERS.items():
+            written[name] = write(columns[name])
+        return b"".join([self._header, *[written[name] for name in LinkMessage._fields]])
 
 
 def messages_of(codec: Codec, value: bytes | None) -> list[LinkMessage]:
@@ -48,7 +93,7 @@ def messages_of(codec: Codec, value: bytes | None) -> list[LinkMessage]:
 
 def part_of(codec: Codec, record: Any, index: int, message: LinkMessage) -> BatchPart:
     """One message of the batch in a Kafka message, alone."""
-    return BatchPart(record.offset, record.timestamp, record.key, _encoded(codec, [message]), index)
+    return BatchPart(record.offset, record.timestamp, record.key, _by_the_codec(codec, [message]), index)
 
 
 def parts_of(codec: Codec, record: Any) -> list[BatchPart]:
@@ -71,5 +116,5 @@ def _cut(messages: Sequence[LinkMessage]) -> Iterator[Sequence[LinkMessage]]:
         start, payload_bytes = end, sizes[min(end, len(sizes)) - 1]
 
 
-def _encoded(codec: Codec, messages: Sequence[LinkMessage]) -> bytes:
+def _by_the_codec(codec: Codec, messages: Sequence[LinkMessage]) -> bytes:
     return codec.encode(WORKER_RECORDS, dict(zip(LinkMessage._fields, zip(*messages, strict=True), strict=True)))

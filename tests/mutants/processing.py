@@ -33,6 +33,15 @@ _ALONE = (
 )
 
 
+_COLUMNS = "streams/test_batches_by_columns.py::"
+_EDGES = _COLUMNS + "TestByColumns::test_a_number_is_written_as_the_codec_does_wherever_it_takes_one_byte_more"
+_ANY_COLUMNS = _COLUMNS + "TestByColumns::test_any_messages_are_written_as_the_codec_does"
+
+
+def _arrays(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.avro_arrays", fragment, replacement, killers)
+
+
 def _integrate(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
     return Mutant(fault, "saphan_streams.integrate", fragment, replacement, killers)
 
@@ -131,6 +140,25 @@ _OF_LINK = (
         "if link_store.is_reached(self._ends(row), self._next_offsets.get(row.feed, {})):", "if row.feed:",
         ("streams/test_replay.py::"
          "test_a_heartbeat_that_promises_more_than_the_log_holds_passes_neither_live_nor_in_a_replay",),
+    ),
+)  # fmt: skip
+
+_OF_BATCHES = (
+    _arrays(
+        "a number of 64 bits is taken for a shorter one",
+        "_SEVENS * (above != 0)", "_SEVENS * (above > 1)", _EDGES,
+    ),
+    _arrays("a column of nothing but zeros has no bytes", "// 7 or 1 for", "// 7 for", _EDGES),
+    _arrays("the length of a text counts characters", "if joined.isascii():", "if joined:", _ANY_COLUMNS),
+    _arrays(
+        "a value of another type is written as it is",
+        "if set(map(type, values)) != {kind}:", "if not kind:",
+        _COLUMNS + "TestByColumns::test_what_the_codec_refuses_is_refused_in_its_words",
+    ),
+    Mutant(
+        "what a batch's bytes are held against does not matter", "saphan_streams.worker_batches",
+        "if self._by_columns(_SAMPLES) != plain:", "if not plain:",
+        (_COLUMNS + "test_a_schema_that_is_another_one_is_noticed_before_anything_is_sent",),
     ),
 )  # fmt: skip
 
@@ -283,4 +311,4 @@ _OF_NUMBERS = (
     ),
 )  # fmt: skip
 
-PROCESSING = (*_OF_LINK, *_OF_INTEGRATE, *_OF_READING, *_OF_NUMBERS)
+PROCESSING = (*_OF_LINK, *_OF_BATCHES, *_OF_INTEGRATE, *_OF_READING, *_OF_NUMBERS)

@@ -25,7 +25,7 @@ from saphan_schemas.values import to_wire
 from saphan_streams.feed_chunks import read_feed_chunk
 from saphan_streams.reading import Refusal, dead_letters, read_worker_chunk
 from saphan_streams.transport import Chunk
-from saphan_streams.worker_batches import batches
+from saphan_streams.worker_batches import BatchEncoder
 
 CODEC = Codec()
 
@@ -157,7 +157,7 @@ KEPT_OF_GOOD = kept_of(EMPLOYMENTS, CODEC.decode(EMPLOYMENTS, GOOD))
 
 def _worker_message(**more: Any) -> bytes:
     plain = ("record", 5, 7, 3, EMPLOYMENTS, "E-1", 1, 0, False, 0, 0, 0, 0, pack_kept(KEPT_OF_GOOD))
-    (batch,) = batches(CODEC, [LinkMessage._make(plain)._replace(**more)])
+    (batch,) = BatchEncoder(CODEC).batches([LinkMessage._make(plain)._replace(**more)])
     return batch
 
 

@@ -16,9 +16,10 @@ from saphan_schemas.topics import DEAD_LETTERS, TOPICS, WORKER_RECORDS
 from saphan_streams import worker_batches
 from saphan_streams.link import outgoing
 from saphan_streams.transport import Chunk
-from saphan_streams.worker_batches import batches, messages_of, parts_of
+from saphan_streams.worker_batches import BatchEncoder, messages_of, parts_of
 
 CODEC = Codec()
+ENCODER = BatchEncoder(CODEC)
 LONG = st.integers(-(2**63), 2**63 - 1)
 NUMBER = st.integers(0, 40)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
@@ -53,7 +54,7 @@ class TestAnyLimits:
     ) -> None:
         count = TOPICS[WORKER_RECORDS].partitions
         arrived: dict[int, list[LinkMessage]] = {number: [] for number in range(count)}
-        for message in outgoing(CODEC, told):
+        for message in outgoing(ENCODER, told):
             assert message.partition is not None
             arrived[message.partition] += messages_of(CODEC, message.value)
         for number, found in arrived.items():
@@ -61,7 +62,7 @@ class TestAnyLimits:
 
     @given(told=messages)
     def test_no_batch_goes_on_after_it_is_full(self, told: list[LinkMessage]) -> None:
-        for value in batches(CODEC, told):
+        for value in ENCODER.batches(told):
             *before, _last = messages_of(CODEC, value)
             assert len(before) < worker_batches._MESSAGES_MAX
             assert sum(len(row.payload) for row in before) < worker_batches._PAYLOAD_BYTES_MAX
@@ -69,7 +70,7 @@ class TestAnyLimits:
 
 @given(told=messages)
 def test_the_parts_of_a_batch_hold_a_message_each_at_the_place_of_the_batch(told: list[LinkMessage]) -> None:
-    parts = [part for value in batches(CODEC, told) for part in parts_of(CODEC, record(value))]
+    parts = [part for value in ENCODER.batches(told) for part in parts_of(CODEC, record(value))]
     assert [messages_of(CODEC, part.value) for part in parts] == [[row] for row in told]
     assert [part.part for part in parts] == list(range(len(told)))
     assert {part.offset for part in parts} <= {7}
