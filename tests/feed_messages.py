@@ -29,7 +29,7 @@ def messages_of(topic: str) -> st.SearchStrategy[Message]:
     records = (
         st.just((key, value))
         if topic == HEARTBEATS
-        else varied(topic).filter(_fits).map(lambda record: message_of(topic, record))
+        else varied(topic).filter(fits).map(lambda record: message_of(topic, record))
     )
     broken = st.sampled_from([
         (None, value), (b"other", value), (key, None), (key, value[:-1]), (key, b""), (key, b"nonsense"), (None, None),
@@ -38,7 +38,8 @@ def messages_of(topic: str) -> st.SearchStrategy[Message]:
     return records | records | records | broken
 
 
-def _fits(record: dict[str, Any]) -> bool:
+def fits(record: dict[str, Any]) -> bool:
+    """Whether a record can be written: its days have 32 bits."""
     days = [value for name, value in record.items() if type(value) is int and name not in {"version", "changed_at"}]
     return all(-(2**31) <= day < 2**31 for day in days)
 

@@ -53,13 +53,23 @@ def columns_of(feed: str, records: Sequence[Record]) -> Columns:
     return dict(zip(names, zip(*map(itemgetter(*names), records), strict=True), strict=True))
 
 
-def screened(feed: str, records: Sequence[Record], columns: Columns) -> Screened:
-    """Screen records and their columns. A codec decoded them: the types of the values are the schema's. Pure."""
+def has_fields_of(feed: str, columns: Columns) -> bool:
+    """Whether these are the columns of the feed as this package knows it, none missing and none more."""
+    return columns.keys() == screen_of(feed).kinds.keys()
+
+
+def with_other_fields(feed: str, records: Sequence[Record]) -> list[int]:
+    """Where a record has more than the fields of the feed: they are suspects, for no column says so."""
+    count = len(screen_of(feed).kinds)
+    return [at for at, size in enumerate(map(len, records)) if size != count]
+
+
+def screened(feed: str, columns: Columns) -> Screened:
+    """Screen the columns of a feed. A codec decoded them: the types of the values are the schema's. Pure."""
     screen = screen_of(feed)
     suspects: set[int] = set()
-    for check in (_unusual_envelopes, _unusual_values, _unusual_texts, _incomplete):
+    for check in (_unusual_envelopes, _unusual_values, _unusual_texts, _incomplete, _disagreeing):
         suspects.update(check(screen, columns))
-    suspects.update(_unfitting(screen, records))
     numbers: dict[str, Sequence[str | None]] = {}
     for name, _ in screen.person_numbers:
         text, unusual = _lines(columns[name])
@@ -166,12 +176,13 @@ def _without_group(groups: tuple[tuple[str, ...], ...], columns: Columns) -> Ite
     return without
 
 
-def _unfitting(screen: FeedScreen, records: Sequence[Record]) -> Iterator[int]:
-    if set(map(len, records)) != {len(screen.kinds)}:
-        yield from _where(records, lambda record: len(record) != len(screen.kinds))
-    if screen.agrees is not None:
-        agrees = screen.agrees
-        yield from [at for at, record in enumerate(records) if not agrees(record)]
+def _disagreeing(screen: FeedScreen, columns: Columns) -> Iterable[int]:
+    if screen.agreement is None:
+        return ()
+    names, agrees = screen.agreement
+    rows = list(zip(*[columns[name] for name in names], strict=True))
+    odd = {row for row in set(rows) if not agrees(*row)}
+    return _where(rows, odd.__contains__) if odd else ()
 
 
 def _lines(column: Column) -> tuple[str, Iterable[int]]:

@@ -165,7 +165,8 @@ def _is_complete(screen: FeedScreen, record: Mapping[str, Any]) -> bool:
         return False
     if screen.has_passport and record["passport_number"] is not None and record["nationality"] is None:
         return False
-    return screen.agrees is None or screen.agrees(record)
+    agreement = screen.agreement
+    return agreement is None or agreement.agrees(*[record[name] for name in agreement.fields])
 
 
 def _has_group(groups: tuple[tuple[str, ...], ...], record: Mapping[str, Any]) -> bool:

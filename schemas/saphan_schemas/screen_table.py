@@ -1,9 +1,9 @@
 """What a record that nobody could object to looks like, by feed: for the screens that let most records pass quickly."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.identifiers import SPECIMENS, is_plain_person_number, person_number_kind
@@ -34,6 +34,13 @@ class Form(NamedTuple):
 
     fullmatch: Callable[[str], object]
     match_lines: Callable[[str, int], re.Match[str]]
+
+
+class Agreement(NamedTuple):
+    """Fields whose values have to go together, and whether they do."""
+
+    fields: tuple[str, ...]
+    agrees: Callable[..., bool]
 
 
 def _form(pattern: str) -> Form:
@@ -77,7 +84,7 @@ class FeedScreen:
     documents: tuple[str, ...]
     person_numbers: tuple[tuple[str, Callable[[str], object]], ...]
     has_passport: bool
-    agrees: Callable[[Mapping[str, Any]], bool] | None
+    agreement: Agreement | None
     table: FeedTable
 
 
@@ -103,35 +110,31 @@ def _screen(feed: str) -> FeedScreen:
         documents=tuple(name for name in DOCUMENT_FIELDS if name in kinds),
         person_numbers=tuple((name, _PERSON_NUMBERS[name]) for name in kinds if name in _PERSON_NUMBERS),
         has_passport="passport_number" in kinds,
-        agrees=_AGREES.get(feed),
+        agreement=_AGREEMENTS.get(feed),
         table=table,
     )
     return screen
 
 
-def _employer_agrees(record: Mapping[str, Any]) -> bool:
-    employer_id = record["employer_id"]
+def _employer_agrees(employer_id: str | None) -> bool:
     return employer_id is None or len(employer_id) < 13 or employer_id[0].isalpha()
 
 
-def _tax_id_agrees(record: Mapping[str, Any]) -> bool:
-    tax_id = record["tax_id"]
-    if tax_id is None:
-        return True
-    return bool(person_number_kind(tax_id) == record["id_type"])
+def _tax_id_agrees(tax_id: str | None, id_type: str | None) -> bool:
+    return tax_id is None or person_number_kind(tax_id) == id_type
 
 
-def _insurance_agrees(record: Mapping[str, Any]) -> bool:
-    return record["section"] != "33" or not (
-        record["sso_account"] is None or record["sso_branch"] is None or record["start_date"] is None
-    )
+def _insurance_agrees(section: str | None, account: str | None, branch: str | None, start_date: int | None) -> bool:
+    return section != "33" or not (account is None or branch is None or start_date is None)
 
 
-_AGREES: dict[str, Callable[[Mapping[str, Any]], bool]] = {
-    EMPLOYMENTS: _employer_agrees,
-    INSPECTIONS: _employer_agrees,
-    EMPLOYER_PAIRS: _employer_agrees,
-    DOE_EMPLOYERS: _tax_id_agrees,
-    SSO_EMPLOYERS: _tax_id_agrees,
-    INSURED_PERSONS: _insurance_agrees,
+_OF_EMPLOYER = Agreement(("employer_id",), _employer_agrees)
+_OF_TAX_ID = Agreement(("tax_id", "id_type"), _tax_id_agrees)
+_AGREEMENTS: dict[str, Agreement] = {
+    EMPLOYMENTS: _OF_EMPLOYER,
+    INSPECTIONS: _OF_EMPLOYER,
+    EMPLOYER_PAIRS: _OF_EMPLOYER,
+    DOE_EMPLOYERS: _OF_TAX_ID,
+    SSO_EMPLOYERS: _OF_TAX_ID,
+    INSURED_PERSONS: Agreement(("section", "sso_account", "sso_branch", "start_date"), _insurance_agrees),
 }

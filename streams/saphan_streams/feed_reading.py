@@ -4,7 +4,7 @@ Columns can go from one process to another at little cost, so that :mod:`saphan_
 link; :mod:`saphan_streams.feed_chunks` makes rows of them. What is imported here is loaded there as well.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from saphan_projections.hashing import signed_hashes
@@ -12,7 +12,7 @@ from saphan_projections.identity import Signature, signature_hashes, signature_o
 from saphan_projections.kept import HANDED_ON, pack_kept
 from saphan_projections.link_records import record_key_hashes
 from saphan_schemas.codec import Codec, Record, UndecodableMessage
-from saphan_schemas.column_screen import Column, Columns, columns_of, screened
+from saphan_schemas.column_screen import Column, Columns, columns_of, has_fields_of, screened, with_other_fields
 from saphan_schemas.rules import problems
 from saphan_schemas.topics import HEARTBEATS, WORKER_FEEDS
 
@@ -49,30 +49,57 @@ class Messages(NamedTuple):
     payloads: Sequence[bytes | None]
 
 
+class _Decoded(NamedTuple):
+    """The records among some messages: which messages they are, and what they say field by field.
+
+    ``record_at`` gives one of them whole. ``with_others`` are those with fields that the feed does not have.
+    """
+
+    indexes: Sequence[int]
+    columns: Columns
+    record_at: Callable[[int], Record]
+    with_others: Sequence[int] = ()
+
+
 def read_columns(codec: Codec, messages: Messages, message_bytes_max: int) -> FeedColumns:
     """Decode and check every message of a feed; none is lost, whatever is in it. Pure."""
+    feed, payloads = messages.topic, messages.payloads
+    if max([len(payload or b"") for payload in payloads], default=0) > message_bytes_max:
+        payloads = [None if _too_large(payload, message_bytes_max) else payload for payload in payloads]
     refusals: list[tuple[int, str, str]] = []
-    indexes, values = _decode(codec, messages, message_bytes_max, refusals)
-    if messages.topic == HEARTBEATS:
-        read = FeedColumns(heartbeats=_heartbeats(messages, indexes, values, refusals))
-    elif values:
-        read = _records(messages, indexes, values, refusals)
+    at_once = None if feed == HEARTBEATS else _at_once(codec, feed, payloads)
+    if at_once is not None:
+        read = _records(messages, at_once, refusals)
     else:
-        read = FeedColumns()
+        indexes, values = _one_by_one(messages, codec.decode_many(feed, payloads), message_bytes_max, refusals)
+        if feed == HEARTBEATS:
+            read = FeedColumns(heartbeats=_heartbeats(messages, indexes, values, refusals))
+        elif values:
+            others = with_other_fields(feed, values)
+            read = _records(messages, _Decoded(indexes, columns_of(feed, values), values.__getitem__, others), refusals)
+        else:
+            read = FeedColumns()
     return read._replace(refusals=sorted(refusals))
 
 
-def _decode(
-    codec: Codec, messages: Messages, message_bytes_max: int, refusals: list[tuple[int, str, str]]
+def _at_once(codec: Codec, feed: str, payloads: Sequence[bytes | None]) -> _Decoded | None:
+    """Every message as a record, where that can be said of all of them at once."""
+    columns = codec.decode_columns(feed, payloads)
+    if columns is None or not has_fields_of(feed, columns):
+        return None
+    return _Decoded(range(len(payloads)), columns, lambda at: {name: column[at] for name, column in columns.items()})
+
+
+def _one_by_one(
+    messages: Messages,
+    decoded: Sequence[Record | UndecodableMessage],
+    message_bytes_max: int,
+    refusals: list[tuple[int, str, str]],
 ) -> tuple[Sequence[int], list[Record]]:
     """Which messages can be read, and what they say."""
-    payloads = messages.payloads
-    if max([len(payload or b"") for payload in payloads], default=0) > message_bytes_max:
-        payloads = [None if _too_large(payload, message_bytes_max) else payload for payload in payloads]
-    indexes, values = [], []
-    decoded = codec.decode_many(messages.topic, payloads)
     if UndecodableMessage not in set(map(type, decoded)):
         return range(len(decoded)), decoded  # type: ignore[return-value]
+    indexes, values = [], []
     for index, value in enumerate(decoded):
         if not isinstance(value, UndecodableMessage):
             indexes.append(index)
@@ -89,22 +116,20 @@ def _too_large(payload: bytes | None, message_bytes_max: int) -> bool:
     return len(payload or b"") > message_bytes_max
 
 
-def _records(
-    messages: Messages, indexes: Sequence[int], values: Sequence[Record], refusals: list[tuple[int, str, str]]
-) -> FeedColumns:
+def _records(messages: Messages, decoded: _Decoded, refusals: list[tuple[int, str, str]]) -> FeedColumns:
     feed = messages.topic
+    indexes, columns, record_at, with_others = decoded
     keys, payloads = (_picked(column, indexes) for column in (messages.keys, messages.payloads))
-    columns = columns_of(feed, values)
-    suspects, numbers = screened(feed, values, columns)
-    suspects.update(_under_another_key(keys, columns["record_id"]))
-    wrong = {at: _wrong(feed, keys[at], values[at]) for at in sorted(suspects)}
+    suspects, numbers = screened(feed, columns)
+    suspects.update(with_others, _under_another_key(keys, columns["record_id"]))
+    wrong = {at: _wrong(feed, keys[at], record_at(at)) for at in sorted(suspects)}
     refused = {at: why for at, why in wrong.items() if why is not None}
     refusals.extend([(indexes[at], *why) for at, why in refused.items()])
     signatures = hashes = None
     if feed in _WORKER_FEEDS:
         signatures = signatures_of(feed, columns, numbers)
         for at in suspects:
-            signatures[at] = signature_of(feed, values[at])
+            signatures[at] = signature_of(feed, record_at(at))
         hashes = _hashes(signatures, columns)
     read = FeedColumns(
         indexes,

@@ -50,6 +50,11 @@ def _reading(fault: str, fragment: str, replacement: str, *killers: str) -> Muta
     return Mutant(fault, "saphan_streams.feed_reading", fragment, replacement, killers)
 
 
+def _columns(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    nodes = tuple(f"schemas/test_column_codec.py::{killer}" for killer in killers)
+    return Mutant(fault, "saphan_schemas.column_codec", fragment, replacement, nodes)
+
+
 def _screen(fault: str, fragment: str, replacement: str) -> Mutant:
     killer = "schemas/test_column_screen.py::test_a_record_with_something_wrong_in_it_is_a_suspect"
     return Mutant(fault, "saphan_schemas.column_screen", fragment, replacement, (killer,))
@@ -214,10 +219,53 @@ _OF_SCREEN = (
     _screen("a placeholder of blanks and dashes is plain", "if normal is column or", "if column or"),
     _screen("a key may carry a number of a person", "if n and n in key and", "if n == key and"),
     _screen("a record needs no number", "without = [at for", "without = [0 for"),
+    _screen("what has to go together need not", "if not agrees(*row)}", "if agrees(*row) is None}"),
     _screen("an employment may end before it starts", "and end < start]", "and end < -start]"),
 )  # fmt: skip
 
+_LEFT = "test_a_message_that_is_unusual_is_left_to_the_other_way_wherever_it_stands"
+_PLAIN = "test_a_plain_value_of_any_size_is_read"
+_ACROSS = "test_a_text_that_ends_in_the_next_message_is_left_to_the_other_way"
+_IDS = "test_only_the_newest_structure_is_decoded_by_columns_under_whatever_id"
+
+_OF_COLUMNS = (
+    _columns(
+        "a message need not end where its bytes end",
+        "if (self._at != self._ends).any():", "if (self._at < self._ends).any():", _LEFT,
+    ),
+    _columns(
+        "only the last message of a batch has to end where its bytes end",
+        "if (self._at != self._ends).any():", "if self._at[-1] != self._ends[-1]:", _LEFT,
+    ),
+    _columns("a text may end in the next message", "(numbers > ends - at).any()", "False", _ACROSS, _LEFT),
+    _columns("a text may have fewer characters than none", "numbers.min() < 0 or ", "", _LEFT),
+    _columns("any branch but null has a value", "given = branches == 2", "given = branches != 0", _LEFT),
+    _columns("any byte but 0 is true", "if truths.max() > 1:", "if truths.max() > 255:", _LEFT),
+    _columns(
+        "texts of other alphabets stay as they were taken", "!= self._high_count:", "< self._high_count:", _PLAIN,
+    ),
+    _columns(
+        "a message of another schema is read as its neighbours are",
+        "first != int.from_bytes(", "first != first + 0 * int.from_bytes(",
+        "test_another_header_or_a_part_of_it_is_left_to_the_other_way",
+    ),
+    _columns("a text of eight bytes is one of seven", "sizes.max() < _WORD_BYTES:", "sizes.max() <= _WORD_BYTES:", _PLAIN),
+    _columns("who has no value gets the last one", "takes = np.full(len(branches), count)",
+             "takes = np.full(len(branches), count - 1)", _PLAIN),
+    Mutant(
+        "what an older version wrote is read as the newest", "saphan_schemas.codec",
+        "flat_fields(written) if written == newest else ()", "flat_fields(written)",
+        ("schemas/test_column_codec.py::" + _IDS,),
+    ),
+)  # fmt: skip
+
 _OF_READING = (
+    _reading(
+        "a field that this version does not know is not seen by columns",
+        "or not has_fields_of(feed, columns)", "",
+        "streams/test_feed_reading.py::"
+        "test_records_with_a_field_that_this_version_does_not_know_are_looked_at_one_by_one",
+    ),
     _reading(
         "what cannot be decoded is dropped in silence",
         "refusals.append((index, value.reason, value.detail))", "pass", _BAD,
@@ -228,7 +276,7 @@ _OF_READING = (
     ),
     _reading(
         "nobody looks whether the keys of a chunk are its records' own",
-        "suspects.update(_under_another_key(keys, columns[\"record_id\"]))", "pass", _BAD,
+        "suspects.update(with_others, _under_another_key(keys, columns[\"record_id\"]))", "pass", _BAD,
     ),
     _reading(
         "an invalid record is read",
@@ -260,7 +308,7 @@ _OF_READING = (
     ),
     _reading(
         "a record that is unusual is known by what its column says",
-        "signatures[at] = signature_of(feed, values[at])", "pass", _BY_COLUMNS,
+        "signatures[at] = signature_of(feed, record_at(at))", "pass", _BY_COLUMNS,
     ),
     _reading(
         "a deleted record still belongs to somebody",
@@ -311,4 +359,4 @@ _OF_NUMBERS = (
     ),
 )  # fmt: skip
 
-PROCESSING = (*_OF_LINK, *_OF_BATCHES, *_OF_INTEGRATE, *_OF_READING, *_OF_NUMBERS)
+PROCESSING = (*_OF_LINK, *_OF_BATCHES, *_OF_INTEGRATE, *_OF_COLUMNS, *_OF_READING, *_OF_NUMBERS)

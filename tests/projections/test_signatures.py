@@ -66,7 +66,7 @@ def test_what_stands_for_nothing_joins_nobody(nothing: str) -> None:
 def test_a_signature_found_by_columns_is_the_one_of_the_record(feed: str, data: st.DataObject) -> None:
     records = data.draw(st.lists(varied(feed), min_size=1, max_size=6))
     columns = columns_of(feed, records)
-    suspects, numbers = screened(feed, records, columns)
+    suspects, numbers = screened(feed, columns)
     found = signatures_of(feed, columns, numbers)
     assert len(found) == len(records)
     for at in set(range(len(records))) - suspects:

@@ -1,26 +1,33 @@
 """That a chunk of a feed read by columns is the chunk read message by message."""
 
+import json
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
 import pytest
-from feed_messages import BYTES_MAX, CODEC, brought, chunk_of, message_of, messages_of
+from feed_messages import BYTES_MAX, CODEC, Message, brought, chunk_of, fits, message_of, messages_of
 from good_records import good
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from linked_histories import feed_events
 from log_record import LogRecord
+from varied_records import varied
 
 from saphan_projections.identity import signature_hashes, signature_of
 from saphan_projections.kept import HANDED_ON, kept_of, pack_kept
 from saphan_projections.link_records import FeedRecord
 from saphan_projections.link_store import PendingHeartbeat
-from saphan_schemas.codec import UndecodableMessage
+from saphan_schemas.catalogue import Catalogue, SchemaVersion
+from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.rules import problems
 from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
 from saphan_streams.feed_chunks import read_feed_chunk
 from saphan_streams.reading import Refusal
 from saphan_streams.transport import Chunk
+
+#: Enough messages that they are decoded by columns.
+MANY = 128
 
 
 def read_one_by_one(chunk: Chunk) -> tuple[list[Any], ...]:
@@ -87,6 +94,51 @@ def test_a_chunk_read_by_columns_is_the_chunk_read_message_by_message(topic: str
     assert brought(read_feed_chunk(CODEC, chunk, BYTES_MAX)) == read_one_by_one(chunk)
 
 
+@pytest.mark.parametrize("topic", RECORD_FEEDS)
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_a_long_chunk_is_read_as_message_by_message_with_and_without_decoding_by_columns(
+    topic: str, data: st.DataObject
+) -> None:
+    messages = data.draw(st.lists(records_of(topic), max_size=6))
+    usual = [message_of(topic, good(topic))] * (MANY - len(messages))
+    for at, message in enumerate(messages):
+        usual.insert(data.draw(st.integers(0, len(usual)), label=str(at)), message)
+    chunk = chunk_of(topic, usual)
+    read = brought(read_feed_chunk(CODEC, chunk, BYTES_MAX))
+    assert read == read_one_by_one(chunk)
+    assert read == brought(read_feed_chunk(OneByOne(), chunk, BYTES_MAX))
+
+
+def records_of(topic: str) -> st.SearchStrategy[Message]:
+    """Records and what is broken, the latter seldom: one message in a chunk that cannot be read decides for all."""
+    records = varied(topic).filter(fits).map(lambda record: message_of(topic, record))
+    misplaced = records.map(lambda message: (b"other", message[1]))
+    return st.one_of([records] * 12 + [misplaced, messages_of(topic)])
+
+
+class OneByOne(Codec):
+    """Decodes nothing by columns."""
+
+    def decode_columns(self, topic: str, values: Sequence[bytes | None]) -> dict[str, list[Any]] | None:
+        return super().decode_columns(topic, values[:0])
+
+
+def test_records_with_a_field_that_this_version_does_not_know_are_looked_at_one_by_one() -> None:
+    today = CODEC.catalogue.latest(EMPLOYMENTS)
+    grown = today.parsed()
+    grown["fields"].append({"name": "colour", "type": ["null", "string"], "default": None})
+    newer = Catalogue({EMPLOYMENTS: (SchemaVersion(EMPLOYMENTS, 2, 7, json.dumps(grown)),)})
+    key, value = message_of(EMPLOYMENTS, good(EMPLOYMENTS))
+    assert value is not None
+    body = value[5:]
+    chunk = chunk_of(EMPLOYMENTS, [(key, b"\x00\x00\x00\x00\x07" + body + b"\x02\x06red")] * MANY)
+    assert Codec(newer).decode_columns(EMPLOYMENTS, [record.value for record in chunk.records]) is not None
+    read = read_feed_chunk(Codec(newer), chunk, BYTES_MAX)
+    assert brought(read) == brought(read_feed_chunk(OneByOne(newer), chunk, BYTES_MAX))
+    assert len(read.events.offset) + len(read.refusals) == MANY
+
+
 def test_unusual_records_deletions_and_refusals_stand_in_their_places() -> None:
     usual = good(EMPLOYMENTS)
     envelope = {name: usual[name] for name in ("record_id", "version", "changed_at")}
@@ -102,4 +154,23 @@ def test_unusual_records_deletions_and_refusals_stand_in_their_places() -> None:
     read = read_feed_chunk(CODEC, chunk, BYTES_MAX)
     assert read.events.offset == [100, 102, 103, 108, 109, 111]
     assert [refusal.record.offset for refusal in read.refusals] == [101, 104, 105, 106, 107, 110]
+    assert brought(read) == read_one_by_one(chunk)
+
+
+def test_unusual_records_and_deletions_stand_in_their_places_when_all_are_decoded_by_columns() -> None:
+    usual = good(EMPLOYMENTS)
+    envelope = {name: usual[name] for name in ("record_id", "version", "changed_at")}
+    records = [
+        usual,
+        usual | {"start_date": 200_000},
+        usual | {"passport_number": "N/A", "employer_id": "ภาค"},
+        {**dict.fromkeys(usual), **envelope, "deleted": True},
+        usual | {"employer_id": "0071015201849"},
+    ]
+    messages = [message_of(EMPLOYMENTS, record) for record in records]
+    chunk = chunk_of(EMPLOYMENTS, [*messages, (b"other", messages[0][1]), *messages[:1] * MANY])
+    assert CODEC.decode_columns(EMPLOYMENTS, [record.value for record in chunk.records]) is not None
+    read = read_feed_chunk(CODEC, chunk, BYTES_MAX)
+    assert read.events.offset == [100, 102, 103, *range(106, 106 + MANY)]
+    assert [refusal.record.offset for refusal in read.refusals] == [101, 104, 105]
     assert brought(read) == read_one_by_one(chunk)
