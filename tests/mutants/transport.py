@@ -277,6 +277,11 @@ _OF_THE_RELAY = (
         "if headers is not None:",
         _RELAY + "test_what_leaves_carries_what_is_to_be_said_at_that_moment_and_stays_the_same_message",
     ),
+    Mutant(
+        "a key's partition depends on what leaves with it", "saphan_infra.producer",
+        "(k ^ k >> 24 & low)", "(k ^ k >> 24)",
+        ("infra/test_producer.py::test_keys_hash_as_in_kafkas_own_clients",),
+    ),
 )  # fmt: skip
 
 _OF_THE_TRANSPORT = (
