@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import struct
+from array import array
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from aiokafka import AIOKafkaProducer
@@ -19,6 +20,7 @@ _CLOSE_SECONDS_MAX = 3
 #: One list for all: aiokafka wants a list and only reads it.
 _NO_HEADERS: list[tuple[str, bytes]] = []
 _MASK = 0xFFFFFFFF
+_SEED = 0x9747B28C
 _MIX = 0x5BD1E995
 
 
@@ -51,23 +53,47 @@ class SendFailed(ConnectionError):
     """The broker did not acknowledge. Some messages may be in the log: send all again, receivers drop repeats."""
 
 
-def murmur2(key: bytes) -> int:
-    """Kafka's hash of a key, 32 bits unsigned: the same partition as the Java client chooses."""
-    length = len(key)
-    h = 0x9747B28C ^ length
-    whole = length & ~3
-    for (k,) in struct.iter_unpack("<I", key[:whole]):
-        k = k * _MIX & _MASK  # noqa: PLW2901 - the mixing is one expression in two steps
-        h = (h * _MIX ^ (k ^ k >> 24) * _MIX) & _MASK
-    if length & 3:
-        h = (h ^ int.from_bytes(key[whole:], "little")) * _MIX & _MASK
-    h = (h ^ h >> 13) * _MIX & _MASK
-    return h ^ h >> 15
+def murmur2(keys: Sequence[bytes]) -> tuple[int, ...]:
+    """Kafka's hash of keys of one length, 32 bits unsigned: the same partitions as the Java client chooses.
+
+    One large number holds what becomes of all keys, each in 64 bits of its own: a product of 32 bits by 32 stays
+    within them, and what a shift brings from the next key is cut off.
+    """
+    length, count = len(keys[0]), len(keys)
+    width = -(-length // 8)
+    columns = array("Q", b"".join(key.ljust(width * 8, b"\0") for key in keys))
+    ones = int.from_bytes(b"\1\0\0\0\0\0\0\0" * count, "little")
+    low = ones * _MASK
+    words: list[int] = []
+    for at in range(width):
+        column = int.from_bytes(columns[at::width].tobytes(), "little")
+        words += (column & low, column >> 32 & low)
+    h = ones * (_SEED ^ length)
+    for word in words[: length // 4]:
+        k = word * _MIX & low
+        h = h * _MIX & low ^ (k ^ k >> 24 & low) * _MIX & low
+    if length % 4:
+        h = (h ^ words[length // 4]) * _MIX & low
+    h = (h ^ h >> 13 & low) * _MIX & low
+    h ^= h >> 15 & low
+    return struct.unpack(f"<{count}Q", h.to_bytes(count * 8, "little"))
+
+
+def partitions_of(keys: Iterable[bytes], partition_count: int) -> dict[bytes, int]:
+    """The partition of each key."""
+    by_length: defaultdict[int, list[bytes]] = defaultdict(list)
+    for key in keys:
+        by_length[len(key)].append(key)
+    return {
+        key: (hashed & 0x7FFFFFFF) % partition_count
+        for alike in by_length.values()
+        for key, hashed in zip(alike, murmur2(alike), strict=True)
+    }
 
 
 def partition_of(key: bytes | None, partition_count: int) -> int:
     """The partition of a key; a message without a key goes to partition 0."""
-    return 0 if key is None else (murmur2(key) & 0x7FFFFFFF) % partition_count
+    return 0 if key is None else partitions_of([key], partition_count)[key]
 
 
 class BatchProducer:
@@ -124,10 +150,14 @@ class BatchProducer:
         """
         producer = self._producer or await self._connect()
         by_partition: defaultdict[int, list[Sendable]] = defaultdict(list)
+        by_key = partitions_of(
+            {message.key for message in messages if message.partition is None and message.key is not None},
+            partition_count,
+        )
         for message in messages:
             partition = message.partition
             if partition is None:
-                partition = partition_of(message.key, partition_count)
+                partition = 0 if message.key is None else by_key[message.key]
             by_partition[partition].append(message)
         sending = asyncio.gather(
             *(_send_in_order(producer, topic, partition, rows) for partition, rows in by_partition.items()),

@@ -11,13 +11,22 @@ from hypothesis import strategies as st
 
 from saphan_infra import kafka_admin, kafka_client
 from saphan_infra.local_kafka import LocalKafka
-from saphan_infra.producer import BatchProducer, Message, SendFailed, murmur2, partition_of
+from saphan_infra.producer import BatchProducer, Message, SendFailed, murmur2, partition_of, partitions_of
 from saphan_schemas.topics import EMPLOYMENTS, TOPICS
 
 
-@given(st.binary(max_size=60))
-def test_a_key_hashes_as_in_kafkas_own_clients(key: bytes) -> None:
-    assert murmur2(key) == reference_murmur2(key) & 0xFFFFFFFF
+@given(
+    st.integers(0, 60).flatmap(
+        lambda length: st.lists(st.binary(min_size=length, max_size=length), min_size=1, max_size=20)
+    )
+)
+def test_keys_hash_as_in_kafkas_own_clients(keys: list[bytes]) -> None:
+    assert list(murmur2(keys)) == [reference_murmur2(key) & 0xFFFFFFFF for key in keys]
+
+
+@given(st.lists(st.binary(max_size=20)), st.integers(1, 50))
+def test_a_keys_partition_is_the_same_whatever_other_keys_leave_with_it(keys: list[bytes], count: int) -> None:
+    assert partitions_of(keys, count) == {key: partition_of(key, count) for key in keys}
 
 
 def test_a_message_without_a_key_has_a_partition() -> None:

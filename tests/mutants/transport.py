@@ -22,6 +22,8 @@ _NEITHER = (
 _AWAY = _SHELL + "test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once"
 _ORDER = _RELAY + "test_the_order_is_kept_while_the_broker_fails"
 _FOUND = "streams/test_found_by_simulation.py::"
+_PLAIN = "streams/test_plain_records.py::"
+_ASKED = _PLAIN + "test_whatever_is_asked_for_at_a_time_it_is_what_aiokafka_gives"
 _SEEK = _TRANSPORT + "test_what_was_fetched_before_a_seek_is_trimmed_and_not_handed_over_twice"
 
 
@@ -39,6 +41,10 @@ def _relay(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant
 
 def _transport(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
     return Mutant(fault, "saphan_streams.transport", fragment, replacement, killers)
+
+
+def _plain(fault: str, fragment: str, replacement: str, *killers: str) -> Mutant:
+    return Mutant(fault, "saphan_streams.plain_records", fragment, replacement, killers)
 
 
 _OF_OWNERS = (
@@ -271,6 +277,11 @@ _OF_THE_RELAY = (
         "if headers is not None:",
         _RELAY + "test_what_leaves_carries_what_is_to_be_said_at_that_moment_and_stays_the_same_message",
     ),
+    Mutant(
+        "a key's partition depends on what leaves with it", "saphan_infra.producer",
+        "(k ^ k >> 24 & low)", "(k ^ k >> 24)",
+        ("infra/test_producer.py::test_keys_hash_as_in_kafkas_own_clients",),
+    ),
 )  # fmt: skip
 
 _OF_THE_TRANSPORT = (
@@ -326,4 +337,24 @@ _OF_THE_TRANSPORT = (
     ),
 )  # fmt: skip
 
-TRANSPORT = (*_OF_OWNERS, *_OF_THE_SHELL, *_OF_THE_RELAY, *_OF_THE_TRANSPORT)
+_OF_FETCHES = (
+    _plain(
+        "more of a batch is handed over than was asked for",
+        "None if records_max is None else records_max - len(found)", "None", _ASKED,
+    ),
+    _plain(
+        "the position stays behind what was handed over",
+        "found[-1].offset + 1", "found[0].offset + 1", _ASKED,
+    ),
+    _plain(
+        "what is left of a batch is lost",
+        "if max_records is None or len(found) < max_records:", "if found:", _ASKED,
+    ),
+    _plain(
+        "what a consumer fetched before it was told to seek is handed over",
+        " or not self.check_assignment(self._topic_partition)", "",
+        _PLAIN + "test_what_was_fetched_before_a_seek_is_not_handed_over",
+    ),
+)  # fmt: skip
+
+TRANSPORT = (*_OF_OWNERS, *_OF_THE_SHELL, *_OF_THE_RELAY, *_OF_THE_TRANSPORT, *_OF_FETCHES)
