@@ -91,6 +91,14 @@ def advance(transaction: Transaction, app: str, steps: Sequence[tuple[Claim, int
     raise AlreadyCommitted(message)
 
 
+def all_stand(transaction: Transaction, app: str, claims: Iterable[Claim]) -> bool:
+    """Whether every position is as its claim says, so that the rows are what the last step before it left."""
+    rows = transaction.rows(
+        "SELECT topic, partition, next_offset, owner_epoch FROM source_offset WHERE app = ?", (app,)
+    )
+    return set(claims).issubset(rows)
+
+
 def lost_claims(transaction: Transaction, app: str, claims: Iterable[Claim]) -> set[tuple[str, int, int]]:
     """(topic, partition, epoch) of those claims that somebody else's claim has followed."""
     rows = transaction.rows("SELECT topic, partition, owner_epoch FROM source_offset WHERE app = ?", (app,))
