@@ -51,13 +51,15 @@ def claim(
     """Take partitions over: raises each one's epoch, which fences whoever wrote them before."""
     claims = []
     for topic, partition in sorted(partitions):
-        known = transaction.rows(
-            "SELECT next_offset, owner_epoch FROM source_offset WHERE app = ? AND topic = ? AND partition = ?",
-            (app, topic, partition),
+        # One statement: with PostgreSQL a step of the former owner may be under way, and this waits for its end.
+        rows = transaction.rows(
+            "INSERT INTO source_offset (app, topic, partition, next_offset, owner_epoch, owner, updated_at)"
+            " VALUES (?, ?, ?, 0, 1, ?, ?) ON CONFLICT (app, topic, partition) DO UPDATE"
+            " SET owner_epoch = source_offset.owner_epoch + 1, owner = excluded.owner, updated_at = excluded.updated_at"
+            " RETURNING next_offset, owner_epoch",
+            (app, topic, partition, owner, now_ms),
         )
-        next_offset, epoch = known[0] if known else (0, 0)
-        transaction.upsert(SourceOffsetRow, [(app, topic, partition, next_offset, epoch + 1, owner, now_ms)])
-        claims.append(Claim(topic, partition, next_offset, epoch + 1))
+        claims += [Claim(topic, partition, next_offset, epoch) for next_offset, epoch in rows]
     return claims
 
 

@@ -1,6 +1,10 @@
 """That a partition goes on where it was, that a fence and a lease hold, and that the outbox keeps its order."""
 
+import queue
+import threading
+
 import pytest
+from sqlalchemy import event
 
 from saphan_projections.database import Database
 from saphan_projections.offsets import (
@@ -19,6 +23,8 @@ from saphan_projections.offsets import (
 )
 
 TOPIC = "a-topic"
+#: Long enough for any machine; nothing waits for it but a failure.
+GIVE_UP_SECONDS = 60
 
 
 def claimed(database: Database, owner: str = "one") -> Claim:
@@ -52,6 +58,22 @@ def test_an_owner_whose_partition_was_claimed_cannot_write_any_more(database: Da
     assert move(database, successor, 8).next_offset == 8
     with pytest.raises(Fenced):
         move(database, held, 8)
+
+
+def test_a_claim_that_meets_a_step_under_way_goes_on_behind_it(database: Database) -> None:
+    """With PostgreSQL it had read the position before, and put it back: the step's rows were there and came again."""
+    held = claimed(database)
+    said: queue.Queue[str] = queue.Queue()
+    found: list[Claim] = []
+    claiming = threading.Thread(target=lambda: found.append(claimed(database, "two")))
+    with database.transaction() as transaction:
+        advance(transaction, "app", [(held, 7)], 2)
+        event.listen(database.engine, "before_cursor_execute", lambda *row: said.put(row[2]))
+        claiming.start()
+        while not said.get(timeout=GIVE_UP_SECONDS).startswith(("BEGIN IMMEDIATE", "INSERT INTO source_offset")):
+            pass
+    claiming.join(GIVE_UP_SECONDS)
+    assert found == [Claim(TOPIC, 0, 7, 2)]
 
 
 def test_a_step_that_was_committed_before_is_told_as_such(database: Database) -> None:
