@@ -153,8 +153,10 @@ def take_lease(transaction: Transaction, app: str, owner: str, now_ms: int, leas
 
     The same owner (a restarted process of the same place) takes over at once and so fences its predecessor.
     """
+    # An update that changes nothing: with PostgreSQL it waits for another one's end that is taking the lease.
     known = transaction.rows(
-        "SELECT owner, owner_epoch, updated_at FROM source_offset WHERE app = ? AND topic = ? AND partition = 0",
+        "UPDATE source_offset SET owner = owner WHERE app = ? AND topic = ? AND partition = 0"
+        " RETURNING owner, owner_epoch, updated_at",
         (app, _LEASE_TOPIC),
     )
     holder, epoch, renewed_at = known[0] if known else (owner, 0, 0)

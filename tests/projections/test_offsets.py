@@ -2,11 +2,12 @@
 
 import queue
 import threading
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import event
 
-from saphan_projections.database import Database
+from saphan_projections.database import Database, Transaction
 from saphan_projections.offsets import (
     AlreadyCommitted,
     Claim,
@@ -39,6 +40,21 @@ def move(database: Database, held: Claim, next_offset: int) -> Claim:
     return moved
 
 
+def beside(database: Database, work: Callable[[Transaction], object], other: Callable[[], object]) -> object:
+    """What the other work gives that begins to write while this one's transaction is not committed yet."""
+    said: queue.Queue[str] = queue.Queue()
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(other()))
+    with database.transaction() as transaction:
+        work(transaction)
+        event.listen(database.engine, "before_cursor_execute", lambda *row: said.put(row[2]))
+        thread.start()
+        while not said.get(timeout=GIVE_UP_SECONDS).startswith(("BEGIN IMMEDIATE", "INSERT", "UPDATE")):
+            pass
+    thread.join(GIVE_UP_SECONDS)
+    return found[0]
+
+
 def test_a_partition_goes_on_where_it_was_whoever_claims_it(database: Database) -> None:
     held = claimed(database)
     assert held == Claim(TOPIC, 0, 0, 1)
@@ -63,17 +79,25 @@ def test_an_owner_whose_partition_was_claimed_cannot_write_any_more(database: Da
 def test_a_claim_that_meets_a_step_under_way_goes_on_behind_it(database: Database) -> None:
     """With PostgreSQL it had read the position before, and put it back: the step's rows were there and came again."""
     held = claimed(database)
-    said: queue.Queue[str] = queue.Queue()
-    found: list[Claim] = []
-    claiming = threading.Thread(target=lambda: found.append(claimed(database, "two")))
+    found = beside(
+        database,
+        lambda transaction: advance(transaction, "app", [(held, 7)], 2),
+        lambda: claimed(database, "two"),
+    )
+    assert found == Claim(TOPIC, 0, 7, 2)
+
+
+def test_of_two_that_find_a_lease_over_at_the_same_moment_one_gets_it(database: Database) -> None:
+    """With PostgreSQL both got it under one epoch, and neither was fenced."""
+
+    def lease(owner: str) -> int | None:
+        with database.transaction() as transaction:
+            return take_lease(transaction, "app", owner, 100, 50)
+
     with database.transaction() as transaction:
-        advance(transaction, "app", [(held, 7)], 2)
-        event.listen(database.engine, "before_cursor_execute", lambda *row: said.put(row[2]))
-        claiming.start()
-        while not said.get(timeout=GIVE_UP_SECONDS).startswith(("BEGIN IMMEDIATE", "INSERT INTO source_offset")):
-            pass
-    claiming.join(GIVE_UP_SECONDS)
-    assert found == [Claim(TOPIC, 0, 7, 2)]
+        assert take_lease(transaction, "app", "gone", 1, 50) == 1
+    found = beside(database, lambda transaction: take_lease(transaction, "app", "one", 100, 50), lambda: lease("two"))
+    assert found is None
 
 
 def test_a_step_that_was_committed_before_is_told_as_such(database: Database) -> None:
