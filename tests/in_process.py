@@ -119,6 +119,12 @@ class InProcessPlatform:
                 for partition in range(TOPICS[topic].partitions):
                     self._run_partition(app, processor, (topic, partition), chunk_records_max)
 
+    def run_link(self, records_max: int = 4000) -> None:
+        """Process what waits in the feeds, and leave what link says of it to the test."""
+        for topic in FEED_TOPICS:
+            for partition in range(TOPICS[topic].partitions):
+                self._run_partition("link", self.link, (topic, partition), records_max)
+
     def _run_partition(self, app: str, processor: Processor, place: tuple[str, int], records_max: int) -> None:
         rows = self.log.get(place[0], {}).get(place[1], [])
         while (start := self._read.get((app, *place), 0)) < len(rows):

@@ -51,13 +51,15 @@ def claim(
     """Take partitions over: raises each one's epoch, which fences whoever wrote them before."""
     claims = []
     for topic, partition in sorted(partitions):
-        known = transaction.rows(
-            "SELECT next_offset, owner_epoch FROM source_offset WHERE app = ? AND topic = ? AND partition = ?",
-            (app, topic, partition),
+        # One statement: with PostgreSQL a step of the former owner may be under way, and this waits for its end.
+        rows = transaction.rows(
+            "INSERT INTO source_offset (app, topic, partition, next_offset, owner_epoch, owner, updated_at)"
+            " VALUES (?, ?, ?, 0, 1, ?, ?) ON CONFLICT (app, topic, partition) DO UPDATE"
+            " SET owner_epoch = source_offset.owner_epoch + 1, owner = excluded.owner, updated_at = excluded.updated_at"
+            " RETURNING next_offset, owner_epoch",
+            (app, topic, partition, owner, now_ms),
         )
-        next_offset, epoch = known[0] if known else (0, 0)
-        transaction.upsert(SourceOffsetRow, [(app, topic, partition, next_offset, epoch + 1, owner, now_ms)])
-        claims.append(Claim(topic, partition, next_offset, epoch + 1))
+        claims += [Claim(topic, partition, next_offset, epoch) for next_offset, epoch in rows]
     return claims
 
 
@@ -89,6 +91,14 @@ def advance(transaction: Transaction, app: str, steps: Sequence[tuple[Claim, int
             raise Fenced(message)
     message = f"{app}: had read on already, {', '.join(f'{row.topic}[{row.partition}]' for row, _ in steps)}"
     raise AlreadyCommitted(message)
+
+
+def all_stand(transaction: Transaction, app: str, claims: Iterable[Claim]) -> bool:
+    """Whether every position is as its claim says, so that the rows are what the last step before it left."""
+    rows = transaction.rows(
+        "SELECT topic, partition, next_offset, owner_epoch FROM source_offset WHERE app = ?", (app,)
+    )
+    return set(claims).issubset(rows)
 
 
 def lost_claims(transaction: Transaction, app: str, claims: Iterable[Claim]) -> set[tuple[str, int, int]]:
@@ -143,8 +153,10 @@ def take_lease(transaction: Transaction, app: str, owner: str, now_ms: int, leas
 
     The same owner (a restarted process of the same place) takes over at once and so fences its predecessor.
     """
+    # An update that changes nothing: with PostgreSQL it waits for another one's end that is taking the lease.
     known = transaction.rows(
-        "SELECT owner, owner_epoch, updated_at FROM source_offset WHERE app = ? AND topic = ? AND partition = 0",
+        "UPDATE source_offset SET owner = owner WHERE app = ? AND topic = ? AND partition = 0"
+        " RETURNING owner, owner_epoch, updated_at",
         (app, _LEASE_TOPIC),
     )
     holder, epoch, renewed_at = known[0] if known else (owner, 0, 0)

@@ -17,6 +17,7 @@ from saphan_projections.offsets import (
     Fenced,
     OutgoingMessage,
     advance,
+    all_stand,
     claim,
     delete_outbox,
     lost_claims,
@@ -86,7 +87,13 @@ class _Partition:
 
 
 class IntegrateProcessor:
-    """integrate's side of :class:`saphan_streams.shell.Processor`; many may run, each with its own partitions."""
+    """integrate's side of :class:`saphan_streams.shell.Processor`; many may run, each with its own partitions.
+
+    What a fetch changes is decided in a view of the rows, before the transaction that writes it: SQLite has one writer,
+    and deciding takes longer than writing. It is as good as deciding in the transaction. The view counts only when all
+    positions stand in it as our claims say, so it shows what each partition's last chunk left; and ``advance`` comes
+    first in the transaction, and finds them moved if anybody wrote there since.
+    """
 
     def __init__(self, database: Database, codec: Codec, settings: IntegrateSettings) -> None:
         self._database = database
@@ -110,8 +117,8 @@ class IntegrateProcessor:
         ours = [(self._partitions[chunk.partition], chunk) for chunk in fetch if chunk.partition in self._partitions]
         if not ours:
             return None
-        # Decoded before the transaction begins, so that it is short; what breaks the code is decoded message by message.
-        reads = [self._read(chunk) for _, chunk in ours] if poison is None else []
+        # What breaks the code is decided message by message, in the transaction whose savepoints take it back.
+        decided = self._decide(ours) if poison is None else []
         steps = [(owned.held, chunk.next_offset) for owned, chunk in ours]
         unsent, counts = [], []
         with self._database.transaction() as transaction:
@@ -122,7 +129,8 @@ class IntegrateProcessor:
                 return self._committed_before(transaction, ours)
             for index, (owned, chunk) in enumerate(ours):
                 if poison is None:
-                    done = self._fold(owned, transaction, chunk.topic, reads[index])
+                    effects, done = decided[index]
+                    integrate_store.write_effects(transaction, owned.held.partition, effects)
                 else:
                     done = self._fold_one_by_one(owned, transaction, chunk, poison)
                 messages = done.messages + dead_letters(self._codec, APP, chunk, done.counts.refusals)
@@ -138,14 +146,27 @@ class IntegrateProcessor:
             self._settings.on_counts(row)
         return unsent
 
+    def _decide(self, ours: Sequence[tuple[_Partition, Chunk]]) -> list[tuple[IntegrateEffects, _Folded]]:
+        """What each chunk changes and what is told of it; nothing when a position is not where we left it.
+
+        Then the rows are another owner's, or ours of a commit whose answer was lost: ``advance`` says which.
+        """
+        reads = [self._read(chunk) for _, chunk in ours]
+        with self._database.reading() as view:
+            if not all_stand(view, APP, [owned.held for owned, _ in ours]):
+                return []
+            integrators = [self._integrator(owned, view) for owned, _ in ours]
+            effects = [integrator.apply(events) for integrator, (events, _) in zip(integrators, reads, strict=True)]
+        return [
+            (changed, self._folded(integrator, chunk.topic, read, changed))
+            for (_, chunk), integrator, read, changed in zip(ours, integrators, reads, effects, strict=True)
+        ]
+
     def _read(self, chunk: Chunk) -> _Read:
         return read_worker_chunk(self._codec, chunk)
 
-    def _fold(self, owned: _Partition, transaction: Transaction, topic: str, read: _Read) -> _Folded:
+    def _folded(self, integrator: Integrator, topic: str, read: _Read, effects: IntegrateEffects) -> _Folded:
         events, refusals = read
-        integrator = self._integrator(owned, transaction)
-        effects = integrator.apply(events)
-        integrate_store.write_effects(transaction, owned.held.partition, effects)
         complete_until = integrator.watermarks.get(INSURED_PERSONS)
         messages = outgoing(self._codec, self._workers, self._alerts, effects, complete_until)
         told = [change.decision.state for change in effects.alerts if change.told]
@@ -159,7 +180,10 @@ class IntegrateProcessor:
             try:
                 with transaction.attempt():
                     read = self._read(chunk._replace(records=[part]))
-                    done = self._fold(owned, transaction, chunk.topic, read)
+                    integrator = self._integrator(owned, transaction)
+                    effects = integrator.apply(read[0])
+                    integrate_store.write_effects(transaction, owned.held.partition, effects)
+                    done = self._folded(integrator, chunk.topic, read, effects)
             except DatabaseUnavailable:
                 raise
             except Exception:  # noqa: BLE001 - whatever it does to the code, its neighbours must be folded

@@ -14,6 +14,7 @@ _FAILED_BEFORE = (
 )
 _STILL_KNOWN = _PROCESSORS + "test_a_heartbeat_that_waits_is_still_known_after_an_answer_was_lost"
 _EVERY_PARTITION = _PROCESSORS + "test_a_heartbeat_waits_for_every_partition_that_it_names"
+_AHEAD = "streams/test_deciding_ahead.py::"
 _UNSENT = _PROCESSORS + "test_what_an_owner_did_not_send_is_sent_by_the_next_one"
 _REFUSED = _PROCESSORS + "test_a_refused_chunk_moves_the_position_and_leaves_letters"
 _BY_COLUMNS = "streams/test_feed_reading.py::test_unusual_records_deletions_and_refusals_stand_in_their_places"
@@ -196,6 +197,23 @@ _OF_INTEGRATE = (
         "integrate goes on with what it read ahead of a commit that failed",
         "for owned in self._partitions.values():\n            owned.integrator = None",
         "for owned in ():\n            owned.integrator = None", _FAILED_BEFORE,
+        _AHEAD + "test_the_partitions_that_stay_are_decided_anew_when_a_fetch_loses_one_of_them[sqlite]",
+    ),
+    _integrate(
+        "integrate decides while it holds the lock",
+        "self._database.reading() as view", "self._database.transaction() as view",
+        _AHEAD + "test_one_process_decides_while_another_is_in_its_transaction",
+    ),
+    _integrate(
+        "what was decided is written though another owner came between",
+        "moved = advance(transaction, APP, steps, self._settings.now_ms())",
+        "moved = [held._replace(next_offset=next_offset) for held, next_offset in steps]",
+        _AHEAD + "test_what_was_decided_before_another_owner_took_over_is_not_written[sqlite]",
+    ),
+    _integrate(
+        "integrate decides on rows that another owner wrote",
+        "if not all_stand(", "if all_stand is None and not all_stand(",
+        _AHEAD + "test_a_former_owner_does_not_read_what_its_successor_wrote[sqlite]",
     ),
     _integrate(
         "that an employment was deleted is not published",

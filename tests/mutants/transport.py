@@ -58,13 +58,12 @@ _OF_OWNERS = (
     ),
     _offsets(
         "a claim raises no epoch",
-        "next_offset, epoch = known[0] if known else (0, 0)",
-        "next_offset, epoch = (known[0][0], 0) if known else (0, 0)", _CLAIMED,
+        "SET owner_epoch = source_offset.owner_epoch + 1", "SET owner_epoch = source_offset.owner_epoch", _CLAIMED,
     ),
     _offsets(
         "a claim begins at the beginning",
-        "next_offset, epoch = known[0] if known else (0, 0)",
-        "next_offset, epoch = (0, known[0][1]) if known else (0, 0)",
+        "SET owner_epoch = source_offset.owner_epoch + 1",
+        "SET next_offset = 0, owner_epoch = source_offset.owner_epoch + 1",
         _OFFSETS + "test_a_partition_goes_on_where_it_was_whoever_claims_it[sqlite]",
     ),
     _offsets(

@@ -1,8 +1,13 @@
 """That a partition goes on where it was, that a fence and a lease hold, and that the outbox keeps its order."""
 
-import pytest
+import queue
+import threading
+from collections.abc import Callable
 
-from saphan_projections.database import Database
+import pytest
+from sqlalchemy import event
+
+from saphan_projections.database import Database, Transaction
 from saphan_projections.offsets import (
     AlreadyCommitted,
     Claim,
@@ -19,6 +24,8 @@ from saphan_projections.offsets import (
 )
 
 TOPIC = "a-topic"
+#: Long enough for any machine; nothing waits for it but a failure.
+GIVE_UP_SECONDS = 60
 
 
 def claimed(database: Database, owner: str = "one") -> Claim:
@@ -31,6 +38,21 @@ def move(database: Database, held: Claim, next_offset: int) -> Claim:
     with database.transaction() as transaction:
         (moved,) = advance(transaction, "app", [(held, next_offset)], 2)
     return moved
+
+
+def beside(database: Database, work: Callable[[Transaction], object], other: Callable[[], object]) -> object:
+    """What the other work gives that begins to write while this one's transaction is not committed yet."""
+    said: queue.Queue[str] = queue.Queue()
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.append(other()))
+    with database.transaction() as transaction:
+        work(transaction)
+        event.listen(database.engine, "before_cursor_execute", lambda *row: said.put(row[2]))
+        thread.start()
+        while not said.get(timeout=GIVE_UP_SECONDS).startswith(("BEGIN IMMEDIATE", "INSERT", "UPDATE")):
+            pass
+    thread.join(GIVE_UP_SECONDS)
+    return found[0]
 
 
 def test_a_partition_goes_on_where_it_was_whoever_claims_it(database: Database) -> None:
@@ -52,6 +74,30 @@ def test_an_owner_whose_partition_was_claimed_cannot_write_any_more(database: Da
     assert move(database, successor, 8).next_offset == 8
     with pytest.raises(Fenced):
         move(database, held, 8)
+
+
+def test_a_claim_that_meets_a_step_under_way_goes_on_behind_it(database: Database) -> None:
+    """With PostgreSQL it had read the position before, and put it back: the step's rows were there and came again."""
+    held = claimed(database)
+    found = beside(
+        database,
+        lambda transaction: advance(transaction, "app", [(held, 7)], 2),
+        lambda: claimed(database, "two"),
+    )
+    assert found == Claim(TOPIC, 0, 7, 2)
+
+
+def test_of_two_that_find_a_lease_over_at_the_same_moment_one_gets_it(database: Database) -> None:
+    """With PostgreSQL both got it under one epoch, and neither was fenced."""
+
+    def lease(owner: str) -> int | None:
+        with database.transaction() as transaction:
+            return take_lease(transaction, "app", owner, 100, 50)
+
+    with database.transaction() as transaction:
+        assert take_lease(transaction, "app", "gone", 1, 50) == 1
+    found = beside(database, lambda transaction: take_lease(transaction, "app", "one", 100, 50), lambda: lease("two"))
+    assert found is None
 
 
 def test_a_step_that_was_committed_before_is_told_as_such(database: Database) -> None:

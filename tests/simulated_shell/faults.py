@@ -16,6 +16,7 @@ RATES = {
     "crash_at_step": 0.0006,
     "crash_after_commit": 0.01,
     "stops_around_a_job": 0.02,
+    "overtaken": 0.2,
     # the broker
     "send_refused": 0.05,
     "send_partly": 0.05,

@@ -45,6 +45,7 @@ class Process:
         self.tasks: list[asyncio.Task[Any]] = []
         self.jobs: deque[Job] = deque()
         self.is_thread_busy = False
+        self.job_timer: asyncio.TimerHandle | None = None
         self.answer_at = 0.0
         self.context = contextvars.copy_context()
         self.context.run(OWNER.set, self)
@@ -175,7 +176,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             process.jobs.popleft()
         process.is_thread_busy = bool(process.jobs)
         if process.is_thread_busy:
-            self.call_later(self._delay_seconds(), self._do_job, process, context=process.context)
+            process.job_timer = self.call_later(self._delay_seconds(), self._do_job, process, context=process.context)
 
     def _do_job(self, process: Process) -> None:
         job, future = process.jobs.popleft()
@@ -191,6 +192,25 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.call_at(process.answer_at, _answer, future, result, error, context=process.context)
         self.around_job(process)
         self._start_job(process)
+
+    def waiting_jobs(self, of_others_than: Process) -> list[Process]:
+        """The other processes whose threads are about to do something."""
+        return [
+            process
+            for process in self.processes
+            if process.is_thread_busy
+            and process.jobs
+            and process.resumes_at <= self._now
+            and process is not of_others_than
+        ]
+
+    def do_now(self, process: Process) -> None:
+        """Let a process do what its thread is about to, in the middle of another one's job."""
+        if process.job_timer is not None:
+            process.job_timer.cancel()
+        process.context.run(self._do_job, process)
+        if process.doomed and process.alive:
+            self.kill(process)
 
     # -- the run ---------------------------------------------------------------------------------------------------
 

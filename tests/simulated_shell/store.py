@@ -56,6 +56,7 @@ class SimulatedStore:
         self.on_statement: Callable[[Process], None] = lambda _: None
         #: After so many more statements the present message breaks the code; None: it does not.
         self.breaks_after: int | None = None
+        self._writes = self._is_overtaken = False
         self.standings: dict[tuple[str, str, int], Standing] = {}
         self.violations: list[str] = []
 
@@ -74,6 +75,9 @@ class SimulatedStore:
         if self._loop is None:
             return
         process, faults = OWNER.get(), self._faults
+        if sql.startswith("BEGIN"):
+            self._writes = sql == "BEGIN IMMEDIATE"
+            self._let_others_first(process)
         self.statements += 1
         self._loop.tell(f"{process.name}: {sql[:60]}")
         self._may_die(process)
@@ -89,7 +93,8 @@ class SimulatedStore:
             return
         self._loop.tell(f"{OWNER.get().name}: commit")
         self._may_die(OWNER.get())
-        self._break(at_commit=True)
+        # What is broken by no statement is broken by the commit of what was written.
+        self._break(at_commit=self._writes)
         if self._loop.time() < self.away_until or self._faults.happens("commit_fails"):
             self._drop("the server closed the connection before the commit")
 
@@ -100,16 +105,31 @@ class SimulatedStore:
         process = OWNER.get()
         self._check(process)
         self.on_statement(process)
-        if process.doomed or self._faults.happens("crash_after_commit"):
+        if process.doomed or self._dies("crash_after_commit"):
             raise process.die()
         if self._faults.happens("commit_answer_lost"):
             raise sqlite3.OperationalError("the server closed the connection after the commit")
 
+    def _let_others_first(self, process: Process) -> None:
+        """Others may write between what a process has read and what it writes."""
+        assert self._loop is not None
+        others = self._loop.waiting_jobs(process)
+        if not self._writes or self._is_overtaken or not others or not self._faults.happens("overtaken"):
+            return
+        kept, self.breaks_after, self._is_overtaken = self.breaks_after, None, True
+        for other in others:
+            self._loop.do_now(other)
+        self.breaks_after, self._writes, self._is_overtaken = kept, True, False
+
     def _may_die(self, process: Process) -> None:
         self.on_statement(process)
-        if process.doomed or self._faults.happens("crash_at_statement"):
+        if process.doomed or self._dies("crash_at_statement"):
             self._connection.really_rollback()
             raise process.die()
+
+    def _dies(self, how: str) -> bool:
+        # Who overtakes shares the connection, which a crash takes away, with the one that is overtaken.
+        return not self._is_overtaken and self._faults.happens(how)
 
     def _drop(self, why: str) -> None:
         self._connection.really_rollback()

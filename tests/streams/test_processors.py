@@ -330,7 +330,7 @@ def test_a_partition_that_moved_to_another_process_is_fenced_for_the_first_and_g
     platform.publish(WORK_PERMITS, *(permit(number) for number in range(1, 9)))
     platform.publish(EMPLOYMENTS, *(job(number) for number in range(1, 9)))
     platform.heartbeat(INSURED_PERSONS, "2026-03-01T00:00:00Z")
-    _run_link_only(platform)
+    platform.run_link(3)
     one, two = integrate_of(platform, "one"), integrate_of(platform, "two")
     places = [(WORKER_RECORDS, number) for number in range(TOPICS[WORKER_RECORDS].partitions)]
     one.resume(places)
@@ -351,7 +351,7 @@ def test_a_partition_that_moved_to_another_process_is_fenced_for_the_first_and_g
 def test_what_an_owner_did_not_send_is_sent_by_the_next_one(in_process_platform: InProcessPlatform) -> None:
     platform = in_process_platform
     platform.publish(EMPLOYMENTS, job(1))
-    _run_link_only(platform)
+    platform.run_link(3)
     (chunk,) = chunks_of(platform, (WORKER_RECORDS,))
     done = platform.integrate.commit((chunk,), set(), None)
     assert done is not None
@@ -371,9 +371,3 @@ def test_a_refused_chunk_moves_the_position_and_leaves_letters(in_process_platfo
     assert (letter["reason"], letter["detail"]) == ("processing_failed", "processing raised KeyError")
     assert letter["value"] == chunk.records[0].value
     assert platform.link.positions()[chunk.topic, chunk.partition] == chunk.next_offset
-
-
-def _run_link_only(platform: InProcessPlatform) -> None:
-    for topic in FEED_TOPICS:
-        for partition in range(TOPICS[topic].partitions):
-            platform._run_partition("link", platform.link, (topic, partition), 3)
