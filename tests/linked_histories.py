@@ -15,6 +15,7 @@ from saphan_projections.identity import (
     groups,
     identifier_hash,
     only_adds,
+    pack_signature,
     signature_hashes,
 )
 from saphan_projections.link_records import FeedEvents, FeedRecord, LinkMessage, record_key_hashes
@@ -85,9 +86,10 @@ def feed_events(rows: Sequence[FeedRecord]) -> FeedEvents:
     """The same records in columns."""
     if not rows:
         return FeedEvents()
-    columns: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    columns: dict[str, Sequence[Any]] = dict(zip(FeedRecord._fields, zip(*rows, strict=True), strict=True))
+    columns["signature"] = [b"" if row.signature is None else pack_signature(row.signature) for row in rows]
     key_hashes = [number for row in rows for number in record_key_hashes(row.feed, (row.record_id,))]
-    return FeedEvents._make([*columns, key_hashes])
+    return FeedEvents(**columns, key_hash=key_hashes)
 
 
 def present(history: Sequence[Change]) -> dict[str, Signature]:

@@ -1,9 +1,11 @@
 """Which records speak of the same person: today by shared identifiers alone, as a pure function of the records."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import repeat
 from typing import Any, NamedTuple
+
+import msgpack
 
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.naming import named
@@ -31,6 +33,16 @@ class Signature(NamedTuple):
 
     birth_day: int | None
     identifiers: tuple[str, ...]
+
+
+#: A signature in bytes, as it is stored and goes from process to process. One packer for all: a new one for each
+#: signature costs as much as the signature itself.
+pack_signature: Callable[[Signature], bytes] = msgpack.Packer().pack
+
+
+def unpack_signature(packed: bytes) -> Signature:
+    """The signature in bytes that :func:`pack_signature` made."""
+    return Signature._make(msgpack.unpackb(packed, use_list=False))
 
 
 #: Spellings whose identifiers are remembered: a worker's records bring the same ones and mostly come together.

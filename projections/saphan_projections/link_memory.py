@@ -1,18 +1,19 @@
 """What link remembers of workers between chunks, and what it reads ahead of each so that few reads remain for later."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain, repeat
 from types import MappingProxyType
 
-import msgpack
-
 from saphan_projections.hashing import signed_hashes
-from saphan_projections.identity import Signature, identifier_hash, signature_hashes
+from saphan_projections.identity import (
+    Signature,
+    identifier_hash,
+    pack_signature,
+    signature_hashes,
+    unpack_signature,
+)
 from saphan_projections.link_records import FeedEvents, LinkRows, RecordHead, Row, StoredRecord
-
-#: One packer for all: a new one for each signature costs as much as the signature itself.
-_pack: Callable[[Signature], bytes] = msgpack.Packer().pack
 
 #: A record's feed and id.
 Key = tuple[str, str]
@@ -42,7 +43,7 @@ class Worker:
 
     def add(self, said: int, signature: Signature) -> None:
         """Note a signature that is not there yet."""
-        self.packed.append(_pack(signature))
+        self.packed.append(pack_signature(signature))
         self.said.append(said)
         birth_day = signature.birth_day
         if birth_day is not None and birth_day not in self.birth_days:
@@ -51,20 +52,16 @@ class Worker:
     @property
     def signatures(self) -> list[Signature]:
         """The different signatures."""
-        return list(map(_unpack_signature, self.packed))
+        return list(map(unpack_signature, self.packed))
 
     def signature(self, said: int) -> Signature | None:
         """The signature with this hash."""
-        return _unpack_signature(self.packed[self.said.index(said)]) if said in self.said else None
+        return unpack_signature(self.packed[self.said.index(said)]) if said in self.said else None
 
     @property
     def identifiers(self) -> set[str]:
         """All identifiers in the signatures."""
         return {identifier for signature in self.signatures for identifier in signature.identifiers}
-
-
-def _unpack_signature(packed: bytes) -> Signature:
-    return Signature._make(msgpack.unpackb(packed, use_list=False))
 
 
 class LinkMemory:
@@ -115,7 +112,7 @@ class LinkMemory:
         the positions of the events that let a stored record say something else. All of them are of records that come
         once in the chunk.
         """
-        key_hashes, said, signatures = events.key_hash, events.signature_hash, events.signature
+        key_hashes, said, packed_ones = events.key_hash, events.signature_hash, events.signature
         heads = list(self._rows.heads_by_key(key_hashes))
         known = self._known = {(head.feed, head.record_id): head for head in heads}
         if len(set(key_hashes)) < len(key_hashes):
@@ -124,19 +121,17 @@ class LinkMemory:
         met = self._met = repeated.union([head.key_hash for head in heads])
         # 0: a record that belongs to nobody. A stored one that repeats what it said says nothing of whose it is.
         homes = self._homes
-        fresh = {
-            number: signature
-            for key_hash, number, home, signature in zip(
-                key_hashes, said, map(homes.get, said), signatures, strict=True
-            )
-            if number and (home is None or home.number is None) and key_hash not in met and signature
+        packed_fresh = {
+            number: packed
+            for key_hash, number, home, packed in zip(key_hashes, said, map(homes.get, said), packed_ones, strict=True)
+            if number and (home is None or home.number is None) and key_hash not in met and packed
         }
+        fresh = {number: unpack_signature(packed) for number, packed in packed_fresh.items()}
         named, changed = list(fresh.values()), []
         for at in [at for at, key_hash in enumerate(key_hashes) if key_hash in met and said[at]] if met else ():
-            signature = signatures[at]
             head = known.get((events.feed[at], events.record_id[at]))
-            if signature and (head is None or head.signature_hash != said[at]):
-                named.append(signature)
+            if packed_ones[at] and (head is None or head.signature_hash != said[at]):
+                named.append(unpack_signature(packed_ones[at]))
                 if head is not None and key_hashes[at] not in repeated:
                     changed.append(at)
         self._load_owners(set(chain.from_iterable([signature.identifiers for signature in named])))

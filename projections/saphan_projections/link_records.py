@@ -3,12 +3,11 @@
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, compress
+from itertools import chain
 from typing import Any, Literal, NamedTuple, Protocol
 
 from saphan_projections.hashing import signed_hashes
-from saphan_projections.identity import Signature
-from saphan_projections.naming import named
+from saphan_projections.identity import Signature, unpack_signature
 
 
 class FeedRecord(NamedTuple):
@@ -33,13 +32,14 @@ class FeedRecord(NamedTuple):
     kept: bytes
 
 
-_feed_record = named(FeedRecord)
+_SIGNATURE = FeedRecord._fields.index("signature")
 
 
 class FeedEvents(NamedTuple):
     """Decoded feed messages in columns: a :class:`FeedRecord` field by field, and the hash of each record's key.
 
     Most of what link does with a message it does with all of them at once, so that none need be an object of its own.
+    Signatures are packed (:func:`saphan_projections.identity.pack_signature`), no bytes are none: most say nothing new.
     """
 
     feed: Sequence[str] = ()
@@ -51,31 +51,22 @@ class FeedEvents(NamedTuple):
     partition: Sequence[int] = ()
     offset: Sequence[int] = ()
     received_at: Sequence[int] = ()
-    signature: Sequence[Signature | None] = ()
+    signature: Sequence[bytes] = ()
     signature_hash: Sequence[int] = ()
     payload: Sequence[bytes] = ()
     kept: Sequence[bytes] = ()
     key_hash: Sequence[int] = ()
 
-    @property
-    def rows(self) -> list[FeedRecord]:
-        """The messages one by one."""
-        return list(map(_feed_record, zip(*self[:-1], strict=True)))
-
     def row(self, at: int) -> FeedRecord:
         """One of the messages."""
-        return _feed_record(tuple([column[at] for column in self[:-1]]))
+        values: list[Any] = [column[at] for column in self[:-1]]
+        packed = self.signature[at]
+        values[_SIGNATURE] = unpack_signature(packed) if packed else None
+        return FeedRecord._make(values)
 
     def cut(self, start: int, stop: int) -> "FeedEvents":
         """Some of the messages that stand one behind the other."""
         return FeedEvents._make([column[start:stop] for column in self])
-
-    def picked(self, positions: Sequence[int]) -> "FeedEvents":
-        """The messages at these positions, in the order in which they stand here."""
-        chosen = bytearray(len(self.key_hash))
-        for at in positions:
-            chosen[at] = 1
-        return FeedEvents._make([list(compress(column, chosen)) for column in self])
 
 
 def joined(parts: Sequence[FeedEvents]) -> FeedEvents:

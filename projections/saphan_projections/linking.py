@@ -6,7 +6,7 @@ they depend on history, outside receivers key on record ids.
 """
 
 from collections.abc import Mapping, Sequence
-from itertools import repeat
+from itertools import compress, repeat
 from typing import Literal
 
 from saphan_projections.identity import Signature, only_adds
@@ -109,9 +109,9 @@ class Linker(Regrouping):
         """Take in all records whose owner is known beforehand; returns the positions of the others, in order."""
         met = self._met
         others: list[int] = []
-        new: list[int] = []
+        new = bytearray(len(events.key_hash))
         new_owners: list[int] = []
-        changed: list[int] = []
+        changed = bytearray(len(events.key_hash))
         changed_nos: list[int] = []
         owners: list[int] = []
         homes = map(self._homes.get, events.signature_hash)
@@ -121,18 +121,18 @@ class Linker(Regrouping):
                 if staying is None:
                     others.append(at)
                 else:
-                    changed.append(at)
+                    changed[at] = True
                     changed_nos.append(staying[0])
                     owners.append(staying[1])
             elif home is None or home.number is None:
                 others.append(at)
             else:
-                new.append(at)
+                new[at] = True
                 new_owners.append(home.number)
         first = self.numbers.record_no
-        self.numbers.record_no += len(new)
-        self._put(events.picked(new), range(first, self.numbers.record_no), new_owners)
-        self._put(events.picked(changed), changed_nos, owners)
+        self.numbers.record_no += len(new_owners)
+        self._put(events, new, range(first, self.numbers.record_no), new_owners)
+        self._put(events, changed, changed_nos, owners)
         return others
 
     def _staying(self, events: FeedEvents, at: int) -> tuple[int, int] | None:
@@ -150,22 +150,26 @@ class Linker(Regrouping):
             return head.record_no, head.worker_no
         return None
 
-    def _put(self, events: FeedEvents, record_nos: Sequence[int], owners: Sequence[int]) -> None:
-        """Give records to their workers, column by column."""
+    def _put(self, events: FeedEvents, chosen: bytearray, record_nos: Sequence[int], owners: Sequence[int]) -> None:
+        """Give the chosen ones' records to their workers, column by column."""
         if not owners:
             return
-        (
-            feeds, record_ids, versions, changed_at, content_hashes, deleted, partitions, offsets, received_at,
-            _, said, payloads, kept, key_hashes,
-        ) = events  # fmt: skip
         first = self.numbers.sequence
         sequences = range(first, first + len(owners))
         self.numbers.sequence = sequences.stop
+        (
+            feeds, record_ids, versions, changed_at, content_hashes, deleted, partitions, offsets, received_at,
+            _, said, payloads, _, key_hashes,
+        ) = (compress(column, chosen) for column in events)  # fmt: skip
         rows = zip(
             record_nos, key_hashes, owners, feeds, record_ids, versions, changed_at, content_hashes, deleted,
             partitions, offsets, received_at, sequences, said, payloads, strict=True,
         )  # fmt: skip
         self._placed.update(zip(record_nos, rows, strict=True))
+        (
+            feeds, record_ids, versions, changed_at, content_hashes, deleted, partitions, offsets, received_at,
+            _, _, _, kept, _,
+        ) = (compress(column, chosen) for column in events)  # fmt: skip
         messages = zip(
             repeat("record"), owners, sequences, record_nos, feeds, record_ids, versions, changed_at, deleted,
             content_hashes, partitions, offsets, received_at, kept,

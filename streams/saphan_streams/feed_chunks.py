@@ -78,7 +78,7 @@ def _events(chunk: Chunk, read: FeedColumns) -> FeedEvents:
         [chunk.partition] * count,
         [record.offset for record in records],
         [record.timestamp for record in records],
-        [None] * count if read.signatures is None else read.signatures,
+        [b""] * count if read.signatures is None else read.signatures,
         [0] * count if read.signature_hashes is None else read.signature_hashes,
         [record.value for record in records],
         [b""] * count if read.kept is None else read.kept,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import NamedTuple
 
 from saphan_projections.hashing import signed_hashes
-from saphan_projections.identity import Signature, signature_hashes, signature_of, signatures_of
+from saphan_projections.identity import Signature, pack_signature, signature_hashes, signature_of, signatures_of
 from saphan_projections.kept import HANDED_ON, pack_kept
 from saphan_projections.link_records import record_key_hashes
 from saphan_schemas.codec import Codec, Record, UndecodableMessage
@@ -23,7 +23,7 @@ _WORKER_FEEDS = frozenset(WORKER_FEEDS)
 class FeedColumns(NamedTuple):
     """What messages of one feed say. ``indexes`` tells which messages are records; the columns after it are of these.
 
-    ``signatures`` is None for a feed whose records belong to no worker. ``heartbeats`` are (index, feed, complete
+    ``signatures``, packed, is None for a feed whose records belong to no worker. ``heartbeats`` are (index, feed, complete
     until), ``refusals`` (index, reason, detail), both in order; a detail carries no personal data.
     """
 
@@ -34,7 +34,7 @@ class FeedColumns(NamedTuple):
     changed_at: Sequence[int] = ()
     content_hashes: Sequence[int] = ()
     deleted: Sequence[bool] = ()
-    signatures: Sequence[Signature] | None = None
+    signatures: Sequence[bytes] | None = None
     signature_hashes: Sequence[int] | None = None
     kept: Sequence[bytes] | None = None
     heartbeats: Sequence[tuple[int, str, int]] = ()
@@ -125,12 +125,13 @@ def _records(messages: Messages, decoded: _Decoded, refusals: list[tuple[int, st
     wrong = {at: _wrong(feed, keys[at], record_at(at)) for at in sorted(suspects)}
     refused = {at: why for at, why in wrong.items() if why is not None}
     refusals.extend([(indexes[at], *why) for at, why in refused.items()])
-    signatures = hashes = None
+    packed = hashes = None
     if feed in _WORKER_FEEDS:
         signatures = signatures_of(feed, columns, numbers)
         for at in suspects:
             signatures[at] = signature_of(feed, record_at(at))
         hashes = _hashes(signatures, columns)
+        packed = list(map(pack_signature, signatures))
     read = FeedColumns(
         indexes,
         columns["record_id"],
@@ -139,7 +140,7 @@ def _records(messages: Messages, decoded: _Decoded, refusals: list[tuple[int, st
         columns["changed_at"],
         signed_hashes([payload[_HEADER_BYTES:] for payload in payloads]),
         columns["deleted"],
-        signatures,
+        packed,
         hashes,
         _kept(feed, columns),
     )

@@ -13,8 +13,6 @@ from typing import Any, BinaryIO
 
 import msgpack
 
-from saphan_projections.identity import Signature
-from saphan_projections.naming import named
 from saphan_schemas.catalogue import Catalogue, SchemaVersion
 from saphan_schemas.codec import Codec
 from saphan_streams.collecting import collecting_seldom
@@ -25,7 +23,6 @@ READY = True
 _LENGTH_BYTES = 4
 #: More than any chunk is: a longer frame is none.
 _FRAME_BYTES_MAX = 1 << 28
-_signature = named(Signature)
 
 
 def write_frame(pipe: int, said: Any) -> None:
@@ -79,8 +76,7 @@ def answer_of(read: FeedColumns) -> Any:
 
 def read_in(answer: Any) -> FeedColumns:
     """What :func:`answer_of` put into an answer. Raises TypeError when it is none."""
-    read = FeedColumns(*answer)
-    return read if read.signatures is None else read._replace(signatures=list(map(_signature, read.signatures)))
+    return FeedColumns(*answer)
 
 
 def serve(questions: BinaryIO, answers: int) -> None:

@@ -242,8 +242,8 @@ _OF_LINKING = (
         "met = self._met = {head.key_hash for head in heads}", *_ANY_ORDER,
     ),
     Mutant(
-        "records that are picked out of a chunk get their neighbours' values", "saphan_projections.link_records",
-        "chosen[at] = 1", "chosen[at - 1] = 1", _ANY_ORDER,
+        "a new record gets what its neighbour says", "saphan_projections.linking",
+        "new[at] = True", "new[at - 1] = True", _ANY_ORDER,
     ),
     Mutant(
         "a piece of a chunk begins one message late", "saphan_projections.link_records",

@@ -53,10 +53,6 @@ READING_AHEAD = (
         (_BESIDE + "test_nothing_is_left_of_it_when_link_closes_it[idle]",),
     ),
     Mutant(
-        "a reading is handed on without its kind", "saphan_streams.reading_process",
-        "list(map(_signature, read.signatures))", "read.signatures", (_ANYWHERE,),
-    ),
-    Mutant(
         "the process beside reads with its own numbers of schemas", "saphan_streams.reading_process",
         "version = SchemaVersion(*row)", "version = SchemaVersion(row[0], row[1], 7, row[3])",
         (_AHEAD + "test_the_process_reads_with_the_numbers_of_link_whoever_gave_them",),

@@ -86,13 +86,13 @@ def test_the_content_of_a_record_is_the_same_whatever_number_its_schema_has() ->
         def decode_many(self, topic: str, values: Any) -> Any:
             return super().decode_many(topic, [GOOD[:5] + value[5:] for value in values])
 
-    (usual,) = read_feed_chunk(CODEC, chunk(EMPLOYMENTS, (b"E-1", GOOD)), MESSAGE_BYTES_MAX).events.rows
-    (other,) = read_feed_chunk(
+    usual = read_feed_chunk(CODEC, chunk(EMPLOYMENTS, (b"E-1", GOOD)), MESSAGE_BYTES_MAX).events.row(0)
+    other = read_feed_chunk(
         Renumbered(), chunk(EMPLOYMENTS, (b"E-1", b"\x00\x00\x0f\xff\xff" + GOOD[5:])), MESSAGE_BYTES_MAX
-    ).events.rows
-    (changed,) = read_feed_chunk(
+    ).events.row(0)
+    changed = read_feed_chunk(
         CODEC, chunk(EMPLOYMENTS, (b"E-1", encoded(EMPLOYMENTS, job(1, "EMP-B")))), MESSAGE_BYTES_MAX
-    ).events.rows
+    ).events.row(0)
     assert usual.content_hash == other.content_hash != changed.content_hash
 
 
