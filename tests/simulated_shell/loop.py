@@ -76,6 +76,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._told: list[str] | None = None
         self.before_step: Callable[[Process], None] = lambda _: None
         self.around_job: Callable[[Process], None] = lambda _: None
+        #: Whether a process does something in the middle of another one's job.
+        self.is_overtaken = False
         self.on_death: Callable[[Process], None] = lambda _: None
         self.world = Process("world")
         self.processes = [self.world]
@@ -194,7 +196,9 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._start_job(process)
 
     def waiting_jobs(self, of_others_than: Process) -> list[Process]:
-        """The other processes whose threads are about to do something."""
+        """The other processes whose threads are about to do something; none while one already does it before its time."""
+        if self.is_overtaken:
+            return []
         return [
             process
             for process in self.processes
@@ -208,7 +212,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         """Let a process do what its thread is about to, in the middle of another one's job."""
         if process.job_timer is not None:
             process.job_timer.cancel()
-        process.context.run(self._do_job, process)
+        self.is_overtaken = True
+        try:
+            process.context.run(self._do_job, process)
+        finally:
+            self.is_overtaken = False
         if process.doomed and process.alive:
             self.kill(process)
 

@@ -56,7 +56,7 @@ class SimulatedStore:
         self.on_statement: Callable[[Process], None] = lambda _: None
         #: After so many more statements the present message breaks the code; None: it does not.
         self.breaks_after: int | None = None
-        self._writes = self._is_overtaken = False
+        self._writes = False
         self.standings: dict[tuple[str, str, int], Standing] = {}
         self.violations: list[str] = []
 
@@ -114,12 +114,14 @@ class SimulatedStore:
         """Others may write between what a process has read and what it writes."""
         assert self._loop is not None
         others = self._loop.waiting_jobs(process)
-        if not self._writes or self._is_overtaken or not others or not self._faults.happens("overtaken"):
+        if not self._writes or not others or not self._faults.happens("overtaken"):
             return
-        kept, self.breaks_after, self._is_overtaken = self.breaks_after, None, True
+        kept, self.breaks_after = self.breaks_after, None
         for other in others:
-            self._loop.do_now(other)
-        self.breaks_after, self._writes, self._is_overtaken = kept, True, False
+            # What one does may end another one's job.
+            if other in self._loop.waiting_jobs(process):
+                self._loop.do_now(other)
+        self.breaks_after, self._writes = kept, True
 
     def _may_die(self, process: Process) -> None:
         self.on_statement(process)
@@ -129,7 +131,8 @@ class SimulatedStore:
 
     def _dies(self, how: str) -> bool:
         # Who overtakes shares the connection, which a crash takes away, with the one that is overtaken.
-        return not self._is_overtaken and self._faults.happens(how)
+        is_overtaken = self._loop is not None and self._loop.is_overtaken
+        return not is_overtaken and self._faults.happens(how)
 
     def _drop(self, why: str) -> None:
         self._connection.really_rollback()
