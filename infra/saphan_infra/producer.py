@@ -79,21 +79,24 @@ def murmur2(keys: Sequence[bytes]) -> tuple[int, ...]:
     return struct.unpack(f"<{count}Q", h.to_bytes(count * 8, "little"))
 
 
-def partitions_of(keys: Iterable[bytes], partition_count: int) -> dict[bytes, int]:
-    """The partition of each key."""
+def partitions_of(keys: Iterable[bytes | None], partition_count: int) -> dict[bytes | None, int]:
+    """The partition of each key; a message without a key goes to partition 0."""
+    found: dict[bytes | None, int] = {}
     by_length: defaultdict[int, list[bytes]] = defaultdict(list)
     for key in keys:
-        by_length[len(key)].append(key)
-    return {
-        key: (hashed & 0x7FFFFFFF) % partition_count
-        for alike in by_length.values()
-        for key, hashed in zip(alike, murmur2(alike), strict=True)
-    }
+        if key is None:
+            found[key] = 0
+        else:
+            by_length[len(key)].append(key)
+    for alike in by_length.values():
+        for key, hashed in zip(alike, murmur2(alike), strict=True):
+            found[key] = (hashed & 0x7FFFFFFF) % partition_count
+    return found
 
 
 def partition_of(key: bytes | None, partition_count: int) -> int:
-    """The partition of a key; a message without a key goes to partition 0."""
-    return 0 if key is None else partitions_of([key], partition_count)[key]
+    """The partition of one key."""
+    return partitions_of([key], partition_count)[key]
 
 
 class BatchProducer:
@@ -150,14 +153,11 @@ class BatchProducer:
         """
         producer = self._producer or await self._connect()
         by_partition: defaultdict[int, list[Sendable]] = defaultdict(list)
-        by_key = partitions_of(
-            {message.key for message in messages if message.partition is None and message.key is not None},
-            partition_count,
-        )
+        by_key = partitions_of({message.key for message in messages if message.partition is None}, partition_count)
         for message in messages:
             partition = message.partition
             if partition is None:
-                partition = 0 if message.key is None else by_key[message.key]
+                partition = by_key[message.key]
             by_partition[partition].append(message)
         sending = asyncio.gather(
             *(_send_in_order(producer, topic, partition, rows) for partition, rows in by_partition.items()),
