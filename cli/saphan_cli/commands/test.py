@@ -16,6 +16,8 @@ from saphan_cli import exits
 _CHECKOUT = Path(__file__).parents[3]
 #: Settings of the person who runs the tests must not reach them, except where downloads lie.
 _KEPT_SETTINGS = frozenset({"SAPHAN_CACHE_DIR", "SAPHAN_MAVEN_REPOSITORY_URL"})
+#: Each brings a Kafka and a PostgreSQL of its own.
+_TEST_PROCESSES_MAX = 4
 
 
 class _Check(NamedTuple):
@@ -28,7 +30,9 @@ def register(app: typer.Typer) -> None:
 
     @app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
     def test(
-        pytest_arguments: Annotated[list[str] | None, typer.Argument(help="Handed on to pytest.")] = None,
+        pytest_arguments: Annotated[
+            list[str] | None, typer.Argument(help="Handed on to pytest, which then runs in one process.")
+        ] = None,
     ) -> None:
         """Run every check of the checkout, then the tests, with real Kafka and PostgreSQL.
 
@@ -61,7 +65,14 @@ def _checks() -> list[_Check]:
 
 
 def _pytest(arguments: Sequence[str]) -> _Check:
-    return _Check("pytest", (sys.executable, "-m", "pytest", *arguments))
+    return _Check("pytest", (sys.executable, "-m", "pytest", *(arguments or _side_by_side())))
+
+
+def _side_by_side() -> Sequence[str]:
+    """The whole suite in a process a core. What is asked for by name runs in one, which a debugger can stop."""
+    processes = min(os.cpu_count() or 1, _TEST_PROCESSES_MAX)
+    # A file's tests share servers and folders that take long to make.
+    return ("--numprocesses", str(processes), "--dist", "loadfile") if processes > 1 else ()
 
 
 def _run_all(checks: Sequence[_Check]) -> int:
