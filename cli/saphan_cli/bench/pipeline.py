@@ -1,12 +1,14 @@
 """How fast events get through everything: loaded first, then measured from the first event to the last alert."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import Any
 
 from saphan_cli.bench.figures import Span, StageUse, span_report
 from saphan_cli.bench.looking import Eye, Look, looking_at
 from saphan_cli.bench.province import Loaded, Province, load
+from saphan_cli.bench.speed import speed
 from saphan_cli.bench.stand import LINK, Stand, integrate_roles
 from saphan_cli.bench.usage import Usage, machine, peak_rss_mib
 from saphan_infra.clock import monotonic_seconds
@@ -51,11 +53,17 @@ def start_platform(stand: Stand, eye: Eye) -> Look:
 
 def measured(stand: Stand, loaded: Loaded) -> dict[str, Any]:
     """Run link and integrate through the loaded log; the report of it. They run on afterwards."""
+    cores = len(os.sched_getaffinity(0))
+    before = speed(cores)
     with looking_at(stand) as eye:
         stand.report("Starting integrate and link …")
         first = start_platform(stand, eye)
         last = eye.until_done(first, _Progress(stand, loaded.events, first.at))
-    return {**span_report(span_between(stand, first, last)), "messages": _messages(last, loaded)}
+    return {
+        **span_report(span_between(stand, first, last)),
+        "machine_speed": {"before": before._asdict(), "after": speed(cores)._asdict()},
+        "messages": _messages(last, loaded),
+    }
 
 
 def span_between(stand: Stand, first: Look, last: Look) -> Span:
