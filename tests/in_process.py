@@ -19,7 +19,7 @@ from saphan_projections.migrate import migrate
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.codec import Codec
 from saphan_schemas.identifiers import check_digit
-from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX, RECORD_FEEDS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import FEEDS, HEARTBEATS, MESSAGE_BYTES_MAX, TOPICS, WORKER_RECORDS
 from saphan_schemas.values import from_wire, parse_time_ms, to_wire
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
@@ -33,7 +33,6 @@ NOW_MS = parse_time_ms("2026-10-01T00:00:00Z")
 CHANGED_AT = "2026-01-01T00:00:00Z"
 KEY = b"a key for tests only"
 
-FEED_TOPICS = (*RECORD_FEEDS, HEARTBEATS)
 
 #: A feed and a record of it in plain JSON.
 Event = tuple[str, dict[str, Any]]
@@ -121,7 +120,7 @@ class InProcessPlatform:
 
     def run_link(self, records_max: int = 4000) -> None:
         """Process what waits in the feeds, and leave what link says of it to the test."""
-        for topic in FEED_TOPICS:
+        for topic in FEEDS:
             for partition in range(TOPICS[topic].partitions):
                 self._run_partition("link", self.link, (topic, partition), records_max)
 
@@ -140,7 +139,7 @@ class InProcessPlatform:
             self.publish_raw(message.topic, message.key, message.value, message.partition)
 
     def _apps(self) -> Iterator[tuple[str, Processor, Sequence[str]]]:
-        yield "link", self.link, FEED_TOPICS
+        yield "link", self.link, FEEDS
         yield "integrate", self.integrate, (WORKER_RECORDS,)
 
     # -- out -------------------------------------------------------------------------------------------------------

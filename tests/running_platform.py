@@ -33,7 +33,7 @@ from saphan_projections.database import Database, DatabaseUnavailable, create_ta
 from saphan_projections.law import default_law
 from saphan_projections.offsets import positions
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX, RECORD_FEEDS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import FEEDS, HEARTBEATS, MESSAGE_BYTES_MAX, RECORD_FEEDS, TOPICS, WORKER_RECORDS
 from saphan_schemas.values import parse_time_ms, to_wire
 from saphan_simulation.parameters import load_parameters
 from saphan_simulation.world import DEFAULT_START, World
@@ -267,7 +267,7 @@ class RunningPlatform:
     def drained(self) -> bool:
         """Whether link and integrate have read everything that is in their topics and have nothing left to send."""
         for app, topics, url in (
-            ("link", (*RECORD_FEEDS, HEARTBEATS), self.settings.link_url),
+            ("link", FEEDS, self.settings.link_url),
             ("integrate", (WORKER_RECORDS,), self.settings.state_url),
         ):
             with self.database(url) as database, database.reading() as transaction:

@@ -107,11 +107,11 @@ def _records(settings: "Settings", newest: int | None) -> Iterator[Any]:
 def still_refused(letter: DeadLetter, key: bytes | None, value: bytes | None, settings: "Settings") -> "Refusal | None":
     """Why link would refuse this message now; None: it would take it, or link is not who judges it."""
     from saphan_schemas.codec import Codec
-    from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+    from saphan_schemas.topics import FEEDS
     from saphan_streams.feed_chunks import read_feed_chunk
     from saphan_streams.transport import Chunk
 
-    if letter.topic not in (*RECORD_FEEDS, HEARTBEATS):
+    if letter.topic not in FEEDS:
         return None
     candidate = Candidate(letter.offset, letter.refused_at, key, value)
     chunk = Chunk(letter.topic, letter.partition, [candidate])
@@ -122,9 +122,9 @@ def still_refused(letter: DeadLetter, key: bytes | None, value: bytes | None, se
 def key_for(letter: DeadLetter, value: bytes | None) -> bytes | None:
     """The key that belongs to the value: the record's id, or a heartbeat's feed; else the key as it came."""
     from saphan_schemas.codec import Codec, UndecodableMessage
-    from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+    from saphan_schemas.topics import FEEDS, HEARTBEATS
 
-    if letter.topic not in (*RECORD_FEEDS, HEARTBEATS):
+    if letter.topic not in FEEDS:
         return letter.key
     try:
         record = Codec().decode(letter.topic, value)

@@ -8,10 +8,10 @@ from saphan_infra.producer import Message
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.heartbeats import completed
 from saphan_publishers.messages import MessageMaker, heartbeat_maker
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+from saphan_schemas.topics import FEEDS, HEARTBEATS, RECORD_FEEDS
 
 #: Topics that a simulation writes to.
-SIMULATED_TOPICS = (*RECORD_FEEDS, HEARTBEATS)
+SIMULATED_TOPICS = FEEDS
 
 
 class SimulatedFeeds:

@@ -1,6 +1,6 @@
 """How link's knowledge is read and written: rows of records, workers' signatures, identifiers and heartbeats."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple
 from typing import NamedTuple
 
@@ -180,11 +180,6 @@ def held_heartbeats(transaction: Transaction) -> list[PendingHeartbeat]:
 def release_heartbeats(transaction: Transaction, feed: str, complete_until: int) -> None:
     """Forget the waiting heartbeats of a feed up to the one that passed."""
     transaction.execute("DELETE FROM pending_heartbeat WHERE feed = ? AND complete_until <= ?", (feed, complete_until))
-
-
-def is_reached(end_offsets: Mapping[int, int], next_offsets: Mapping[int, int]) -> bool:
-    """Whether everything before these end offsets has been read."""
-    return all(next_offsets.get(partition, 0) >= end for partition, end in end_offsets.items())
 
 
 def as_feed_record(heartbeat: PendingHeartbeat) -> FeedRecord:

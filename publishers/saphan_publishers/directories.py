@@ -4,10 +4,10 @@ import difflib
 from collections.abc import Sequence
 from pathlib import Path
 
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+from saphan_schemas.topics import FEEDS, RECORD_FEEDS
 
 #: Feeds first; what says that they are complete comes last.
-DEFAULT_ORDER = (*RECORD_FEEDS, HEARTBEATS)
+DEFAULT_ORDER = FEEDS
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 
 

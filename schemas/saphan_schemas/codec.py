@@ -4,16 +4,17 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from saphan_schemas.catalogue import Catalogue, SchemaVersion, current_catalogue
+from saphan_schemas.catalogue import Catalogue, current_catalogue
 from saphan_schemas.column_codec import Field, decoded, flat_fields
 from saphan_schemas.record_codec import CORRUPT, Record, encoder, record_reader, structure
 
 _MAGIC = 0
-_HEADER_BYTES = 5
+#: Before the Avro of each message: a zero byte and the number of its schema.
+HEADER_BYTES = 5
 #: With fewer messages the steps of decoding by columns, a hundred or two for a feed, cost more than they save.
 _COLUMN_MESSAGES_MIN = 128
 
-__all__ = ["Codec", "Record", "UndecodableMessage"]
+__all__ = ["HEADER_BYTES", "Codec", "Record", "UndecodableMessage"]
 
 
 class UndecodableMessage(ValueError):
@@ -41,23 +42,25 @@ class Codec:
         """One record as bytes. Raises ValueError when a field is missing, of another type or out of its range."""
         entry = self._encoders.get(topic)
         if entry is None:
-            newest = self.catalogue.latest(topic)
-            header = bytes([_MAGIC]) + newest.schema_id.to_bytes(4, "big")
-            entry = self._encoders[topic] = (header, encoder(newest))
+            entry = self._encoders[topic] = (self.header(topic), encoder(self.catalogue.latest(topic)))
         header, write = entry
         try:
             return header + write(record)
         except TypeError as error:
             raise ValueError(f"{topic}: a value has the wrong type") from error
 
+    def header(self, topic: str) -> bytes:
+        """What each message begins with that is encoded for a topic. Raises KeyError for a topic without a schema."""
+        return bytes([_MAGIC]) + self.catalogue.latest(topic).schema_id.to_bytes(4, "big")
+
     def decode(self, topic: str, value: bytes | None) -> Record:
         """One message as a record. Raises UndecodableMessage."""
         if value is None:
             raise UndecodableMessage("no_value", "the message has no value; a deletion is a record with deleted=true")
-        header = value[:_HEADER_BYTES]
+        header = value[:HEADER_BYTES]
         read = self._readers[topic].get(header) or self._reader(topic, header)
         try:
-            return read(value[_HEADER_BYTES:])
+            return read(value[HEADER_BYTES:])
         except CORRUPT as error:
             detail = f"the bytes do not fit the schema: {type(error).__name__}"
             raise UndecodableMessage("corrupt", detail) from error
@@ -68,15 +71,15 @@ class Codec:
         decoded: list[Record | UndecodableMessage] = []
         try:
             # Nearly always one schema wrote them all, and whole.
-            (header,) = {value[:_HEADER_BYTES] for value in values}  # type: ignore[index]
-            decoded.extend(map(readers[header], [value[_HEADER_BYTES:] for value in values]))  # type: ignore[index]
+            (header,) = {value[:HEADER_BYTES] for value in values}  # type: ignore[index]
+            decoded.extend(map(readers[header], [value[HEADER_BYTES:] for value in values]))  # type: ignore[index]
         except (KeyError, TypeError, *CORRUPT):
             decoded.clear()
         else:
             return decoded
         for value in values:
             try:
-                decoded.append(readers[value[:_HEADER_BYTES]](value[_HEADER_BYTES:]))  # type: ignore[index]
+                decoded.append(readers[value[:HEADER_BYTES]](value[HEADER_BYTES:]))  # type: ignore[index]
             except (KeyError, TypeError, *CORRUPT):
                 # A schema not met before, no value, or bytes that do not fit: the slow path tells them apart.
                 decoded.append(self._decode_or_refuse(topic, value))
@@ -89,7 +92,7 @@ class Codec:
         """
         if len(values) < _COLUMN_MESSAGES_MIN or None in values:
             return None
-        header: bytes = values[0][:_HEADER_BYTES]  # type: ignore[index]
+        header: bytes = values[0][:HEADER_BYTES]  # type: ignore[index]
         fields = self._fields_of[topic].get(header) or self._flat_fields(topic, header)
         return decoded(fields, header, values) if fields else None  # type: ignore[arg-type]
 
@@ -111,7 +114,7 @@ class Codec:
             return refused
 
     def _reader(self, topic: str, header: bytes) -> Callable[[bytes], Record]:
-        if len(header) < _HEADER_BYTES or header[0] != _MAGIC:
+        if len(header) < HEADER_BYTES or header[0] != _MAGIC:
             raise UndecodableMessage("not_wire_format", "expected a zero byte and a four-byte schema id at the start")
         schema_id = int.from_bytes(header[1:], "big")
         writer = self.catalogue.find(topic, schema_id)
@@ -131,11 +134,6 @@ class Codec:
 
 def schema_id_of(value: bytes) -> int | None:
     """The schema id of a message in the wire format, or None for other bytes."""
-    if len(value) < _HEADER_BYTES or value[0] != _MAGIC:
+    if len(value) < HEADER_BYTES or value[0] != _MAGIC:
         return None
-    return int.from_bytes(value[1:_HEADER_BYTES], "big")
-
-
-def versions_of(catalogue: Catalogue, topic: str) -> tuple[SchemaVersion, ...]:
-    """Every version of a topic, oldest first. Raises KeyError for a topic without a schema."""
-    return catalogue.by_topic[topic]
+    return int.from_bytes(value[1:HEADER_BYTES], "big")

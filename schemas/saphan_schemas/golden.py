@@ -9,10 +9,10 @@ from saphan_schemas.catalogue import Catalogue, SchemaVersion
 from saphan_schemas.codec import Codec, UndecodableMessage, schema_id_of
 from saphan_schemas.lock import Finding
 from saphan_schemas.rules import problems
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
+from saphan_schemas.topics import FEEDS, RECORD_FEEDS, TOPICS
 from saphan_schemas.values import from_wire, logical_type, to_wire
 
-_CHECKED_BY_RULES = frozenset((*RECORD_FEEDS, HEARTBEATS))
+_CHECKED_BY_RULES = frozenset(FEEDS)
 
 
 def example_findings(examples: Path, catalogue: Catalogue) -> Iterator[Finding]:

@@ -118,6 +118,8 @@ _ROWS = (
 TOPICS: dict[str, Topic] = {topic.name: topic for topic in _ROWS}
 #: The agencies' feeds of records (heartbeats are not records).
 RECORD_FEEDS: tuple[str, ...] = tuple(t.name for t in _ROWS if t.role == "feed" and t.name != HEARTBEATS)
+#: Everything that agencies publish.
+FEEDS: tuple[str, ...] = (*RECORD_FEEDS, HEARTBEATS)
 
 
 def partition_count(names: Iterable[str]) -> int:

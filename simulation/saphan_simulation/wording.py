@@ -5,12 +5,11 @@ from typing import Any
 import orjson
 
 from saphan_schemas.catalogue import default_catalogue
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+from saphan_schemas.topics import FEEDS
 from saphan_simulation.book import Record
 from saphan_simulation.dates import iso_day, iso_time
 
 #: The topics that a simulation writes, in the order of their numbers in a spool.
-FEEDS = (*RECORD_FEEDS, HEARTBEATS)
 #: Lines of a spool: 13 digits of the moment (ms), a letter for the topic, the record.
 PREFIX_CHARACTERS = 14
 _FIRST_LETTER = ord("A")

@@ -9,12 +9,13 @@ from typing import Any
 
 import orjson
 
+from saphan_schemas.topics import FEEDS
 from saphan_simulation.dates import iso_day, iso_time
 from saphan_simulation.parameters import as_toml
 from saphan_simulation.simulating import EXPECTED_FILE, TRUTH_FILE, Progress, silent, simulate
 from saphan_simulation.spool import Spool
 from saphan_simulation.tally import Tally
-from saphan_simulation.wording import FEEDS, spooled_json, unspooled
+from saphan_simulation.wording import spooled_json, unspooled
 from saphan_simulation.world import World
 
 REPORT_FILE = "report.json"

@@ -1,7 +1,10 @@
 """How Avro writes single values: for messages that are put together by hand because most of their parts are known."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import Any
+
+from saphan_schemas.codec import Codec
 
 END_OF_ARRAY = b"\0"
 _NULL, _SECOND = b"\0", b"\2"  # which branch of a union of null and something else
@@ -63,3 +66,10 @@ def array_of_texts(values: Sequence[str]) -> bytes:
     if not values:
         return END_OF_ARRAY
     return b"".join([number(len(values)), *map(text, values), END_OF_ARRAY])
+
+
+def require_same_bytes(codec: Codec, topic: str, record: Mapping[str, Any], written: bytes) -> None:
+    """Raise RuntimeError when the codec writes a record otherwise: the schema is no longer what is written by hand."""
+    if written != codec.encode(topic, record):
+        message = f"the schema of {topic} is not the one that is written by hand"
+        raise RuntimeError(message)

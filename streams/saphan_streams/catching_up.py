@@ -42,10 +42,10 @@ class Part(NamedTuple):
 
 
 def due(parts: Mapping[Place, Part], behind: int, now_seconds: float) -> list[Place]:
-    """The partitions of the next event, the sender being so far behind now; none when all are to be joined by more.
+    """The partitions of the next event, the sender being so far behind now; none when all wait for more messages.
 
-    The first whose turn has come, in their order: whoever keeps the one that has waited longest in front has the one
-    with the largest share there, and lets none wait for ever.
+    While the sender is behind it is one: the first that is due, in the order of ``parts``. With the one in front that
+    has waited longest, each gets its turn.
     """
     if not behind:
         return list(parts)

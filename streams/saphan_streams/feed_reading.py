@@ -11,12 +11,11 @@ from saphan_projections.hashing import signed_hashes
 from saphan_projections.identity import Signature, pack_signature, signature_hashes, signature_of, signatures_of
 from saphan_projections.kept import HANDED_ON, pack_kept
 from saphan_projections.link_records import record_key_hashes
-from saphan_schemas.codec import Codec, Record, UndecodableMessage
+from saphan_schemas.codec import HEADER_BYTES, Codec, Record, UndecodableMessage
 from saphan_schemas.column_screen import Column, Columns, columns_of, has_fields_of, screened, with_other_fields
 from saphan_schemas.rules import problems
 from saphan_schemas.topics import HEARTBEATS, WORKER_FEEDS
 
-_HEADER_BYTES = 5
 _WORKER_FEEDS = frozenset(WORKER_FEEDS)
 
 
@@ -138,7 +137,7 @@ def _records(messages: Messages, decoded: _Decoded, refusals: list[tuple[int, st
         record_key_hashes(feed, columns["record_id"]),
         columns["version"],
         columns["changed_at"],
-        signed_hashes([payload[_HEADER_BYTES:] for payload in payloads]),
+        signed_hashes([payload[HEADER_BYTES:] for payload in payloads]),
         columns["deleted"],
         packed,
         hashes,

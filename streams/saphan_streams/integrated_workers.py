@@ -18,10 +18,10 @@ from saphan_streams.avro_bytes import (
     number,
     optional_number,
     optional_text,
+    require_same_bytes,
     text,
 )
 
-_HEADER_BYTES = 5
 _ROLE = "member"
 _SAMPLE = Member(0, "a", "b" * 65, 1, 0, 0, 2, 300, ())
 _SAMPLE_VIEWS = (
@@ -34,16 +34,12 @@ class IntegratedEncoder:
     """Encodes worker.integrated.v1. Raises RuntimeError when the schema is no longer the one that is written here."""
 
     def __init__(self, codec: Codec) -> None:
-        self._header = b""
+        self._header = codec.header(WORKER_INTEGRATED)
         for seen in _SAMPLE_VIEWS:
             members = dict.fromkeys(range(65 if seen.employed else 0), _SAMPLE)
             state = WorkerState(2**40, members)
             change = WorkerChange(state, 8_192, "W-1", seen, eligible=seen.enrolled, integrated=True, renamed=False)
-            plain = codec.encode(WORKER_INTEGRATED, _plain(change))
-            self._header = plain[:_HEADER_BYTES]
-            if self.encode(change) != plain:
-                message = f"the schema of {WORKER_INTEGRATED} is not the one that integrate writes"
-                raise RuntimeError(message)
+            require_same_bytes(codec, WORKER_INTEGRATED, _plain(change), self.encode(change))
 
     def encode(self, change: WorkerChange) -> bytes:
         """The message of a changed worker; the same bytes as the codec gives."""

@@ -22,8 +22,9 @@ from saphan_projections.offsets import (
     take_lease,
 )
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import TOPICS, WORKER_RECORDS
 from saphan_streams.feed_chunks import FeedChunk, StoredPayloads, feed_read
+from saphan_streams.passing import passing
 from saphan_streams.reading import Refusal, dead_letters
 from saphan_streams.reading_ahead import ReadingAhead
 from saphan_streams.shell import Resumed, Unsent
@@ -124,12 +125,12 @@ class LinkProcessor:
             heartbeats = [row for _, read in reads for row in read.heartbeats]
             link_store.hold_heartbeats(transaction, heartbeats)
             waiting = self._held + heartbeats
-            passing = self._passing(waiting, claims)
-            said = [linker.broadcast("heartbeat", link_store.as_feed_record(row)) for row in passing]
+            passed = passing(self._codec, waiting, {place: held.next_offset for place, held in claims.items()})
+            said = [linker.broadcast("heartbeat", link_store.as_feed_record(row)) for row in passed]
             link_store.write_effects(transaction, effects, linker.numbers)
             feed_reads = [feed_read(chunk, read) for chunk, read in reads]
             link_store.write_freshness(transaction, feed_reads)
-            complete_until = {row.feed: row.complete_until for row in passing}
+            complete_until = {row.feed: row.complete_until for row in passed}
             for feed, until in complete_until.items():
                 link_store.release_heartbeats(transaction, feed, until)
                 link_store.write_complete_until(transaction, feed, until)
@@ -184,25 +185,6 @@ class LinkProcessor:
         if self._linker is None:
             self._linker = Linker(self._rows, link_store.read_numbers(transaction), StoredPayloads(self._codec))
         return self._linker
-
-    def _passing(
-        self, waiting: Sequence[PendingHeartbeat], claims: Mapping[tuple[str, int], Claim]
-    ) -> list[PendingHeartbeat]:
-        """The newest heartbeat of each feed whose end offsets have been read, with the positions of these claims."""
-        if not waiting:
-            return []
-        next_offsets: dict[str, dict[int, int]] = {}
-        for (topic, partition), held in claims.items():
-            next_offsets.setdefault(topic, {})[partition] = held.next_offset
-        newest: dict[str, PendingHeartbeat] = {}
-        for row in waiting:
-            known = newest.get(row.feed)
-            if known is not None and known.complete_until >= row.complete_until:
-                continue
-            ends = self._codec.decode(HEARTBEATS, row.payload)["end_offsets"]
-            if link_store.is_reached({end["partition"]: end["offset"] for end in ends}, next_offsets.get(row.feed, {})):
-                newest[row.feed] = row
-        return [newest[feed] for feed in sorted(newest)]
 
 
 def outgoing(encoder: BatchEncoder, messages: Sequence[LinkMessage]) -> list[OutgoingMessage]:

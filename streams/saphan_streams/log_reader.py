@@ -5,11 +5,9 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, partition_count
+from saphan_schemas.topics import FEEDS, TOPICS, partition_count
 from saphan_streams.transport import Chunk, Fetch, partition_bytes_max
 from saphan_streams.waiting import cut
-
-_NAMES = (*RECORD_FEEDS, HEARTBEATS)
 
 
 class LogReader:
@@ -23,7 +21,9 @@ class LogReader:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
-            max_partition_fetch_bytes=partition_bytes_max(chunk_bytes_max, partition_count(_NAMES)),
+            # As live: what an agency's transaction took back was never said.
+            isolation_level="read_committed",
+            max_partition_fetch_bytes=partition_bytes_max(chunk_bytes_max, partition_count(FEEDS)),
             **security,
         )
         self._records_max = chunk_records_max
@@ -34,7 +34,7 @@ class LogReader:
     async def start(self) -> int:
         """Connect and note where the feeds end now; how many offsets there are to read. Raises aiokafka's KafkaError."""
         await self._consumer.start()
-        partitions = [TopicPartition(name, number) for name in _NAMES for number in range(TOPICS[name].partitions)]
+        partitions = [TopicPartition(name, number) for name in FEEDS for number in range(TOPICS[name].partitions)]
         self._consumer.assign(partitions)
         begins = await self._consumer.beginning_offsets(partitions)
         ends = await self._consumer.end_offsets(partitions)

@@ -23,7 +23,7 @@ from saphan_streams.transport import Chunk
 
 #: Fewer messages are read as soon as they are sent; and more at once would be waited for too long.
 _MESSAGES_MIN, _MESSAGES_MAX = 256, 4_096
-#: Who does not answer for so long is taken for dead; what is asked takes a twentieth of a second.
+#: Without an answer for so long the process beside counts as dead; an answer takes some 50 ms.
 _ANSWER_SECONDS_MAX = 5.0
 
 _offset_of = attrgetter("offset")

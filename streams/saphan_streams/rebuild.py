@@ -31,7 +31,7 @@ class Shadow(NamedTuple):
 
 
 class Rebuilt(NamedTuple):
-    """What the rebuild read. ``ends`` is where: (topic, partition) → offset."""
+    """What the rebuild read. ``ends`` is how far: (topic, partition) → the offset after the last message."""
 
     events: int
     refused: int
@@ -91,7 +91,7 @@ async def rebuild(settings: Settings, shadow: Shadow, on_progress: Callable[[int
         raise BrokerUnavailable(message) from error
     finally:
         await reader.stop()
-    return Rebuilt(replay.events, replay.refused, clock.monotonic_seconds() - began, reader.ends)
+    return Rebuilt(replay.events, replay.refused, clock.monotonic_seconds() - began, replay.next_offsets)
 
 
 def _recreate_schema(url: str) -> None:

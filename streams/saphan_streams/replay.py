@@ -12,8 +12,9 @@ from saphan_projections.link_records import LinkMessage, Numbers, joined
 from saphan_projections.link_store import LinkRowsOf, PendingHeartbeat
 from saphan_projections.linking import Linker
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import TOPICS, WORKER_RECORDS
 from saphan_streams.feed_chunks import StoredPayloads, feed_read, read_feed_chunk
+from saphan_streams.passing import passing
 from saphan_streams.transport import Fetch
 
 
@@ -36,7 +37,8 @@ class Replay:
         self._rows = [IntegrateRowsOf(number) for number in range(count)]
         self._integrators = [Integrator(rows, (), {}, law, worker_id_key) for rows in self._rows]
         self._heartbeats: list[PendingHeartbeat] = []
-        self._next_offsets: dict[str, dict[int, int]] = {}
+        #: How far is read: (topic, partition) → the next offset.
+        self.next_offsets: dict[tuple[str, int], int] = {}
         self.events = 0
         self.refused = 0
 
@@ -47,7 +49,7 @@ class Replay:
             self.events += len(chunk.records)
             self.refused += len(read.refusals)
             self._heartbeats += read.heartbeats
-            self._next_offsets.setdefault(chunk.topic, {})[chunk.partition] = chunk.next_offset
+            self.next_offsets[chunk.place] = chunk.next_offset
         with self._link.transaction() as transaction:
             self._link_rows.use(transaction)
             effects = self._linker.apply(joined([read.events for _, read in reads]))
@@ -57,22 +59,13 @@ class Replay:
 
     def finish(self) -> None:
         """Let the newest heartbeat of each feed pass whose end offsets have been read: the log has no more."""
-        newest: dict[str, PendingHeartbeat] = {}
-        for row in sorted(self._heartbeats, key=lambda row: row.complete_until):
-            if link_store.is_reached(self._ends(row), self._next_offsets.get(row.feed, {})):
-                newest[row.feed] = row
-        messages = [
-            self._linker.broadcast("heartbeat", link_store.as_feed_record(newest[feed])) for feed in sorted(newest)
-        ]
+        passed = passing(self._codec, self._heartbeats, self.next_offsets)
+        messages = [self._linker.broadcast("heartbeat", link_store.as_feed_record(row)) for row in passed]
         with self._link.transaction() as transaction:
             link_store.write_numbers(transaction, self._linker.numbers)
-            for feed, heartbeat in newest.items():
-                link_store.write_complete_until(transaction, feed, heartbeat.complete_until)
+            for row in passed:
+                link_store.write_complete_until(transaction, row.feed, row.complete_until)
         self._integrate(messages)
-
-    def _ends(self, heartbeat: PendingHeartbeat) -> dict[int, int]:
-        ends = self._codec.decode(HEARTBEATS, heartbeat.payload)["end_offsets"]
-        return {end["partition"]: end["offset"] for end in ends}
 
     def _integrate(self, messages: Iterable[LinkMessage]) -> None:
         count = len(self._integrators)

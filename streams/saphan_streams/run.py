@@ -25,7 +25,7 @@ from saphan_projections.law import default_law
 from saphan_projections.migrate import migrate
 from saphan_projections.offsets import Fenced
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS, partition_count
+from saphan_schemas.topics import FEEDS, TOPICS, WORKER_RECORDS, partition_count
 from saphan_streams import counting
 from saphan_streams.app import add_agent, create_app
 from saphan_streams.catching_up import Headers, headers_of
@@ -48,7 +48,10 @@ def owner_name(role: str, data_dir: str) -> str:
 
 
 class Role:
-    """One role on this machine: a Faust application around a processor; link's followers hear how far it is behind."""
+    """One role on this machine: a Faust application around a processor.
+
+    With ``follows_link`` it waits for messages of a link that says how far it is behind; otherwise it says so itself.
+    """
 
     def __init__(  # noqa: PLR0913 - what a role is made of
         self,
@@ -158,9 +161,8 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
     _patiently("waiting to become the active link", processor.become_active)
     # One name for whoever is the active one: a successor takes the membership over from a process that died.
     with database.checkpointed_beside():
-        feeds = (*RECORD_FEEDS, HEARTBEATS)
         role = Role(
-            "link", feeds, processor, settings, "saphan-link", on_ready, follows_link=False, ahead=processor.ahead
+            "link", FEEDS, processor, settings, "saphan-link", on_ready, follows_link=False, ahead=processor.ahead
         )
         return role.run()
 

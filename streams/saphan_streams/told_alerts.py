@@ -10,10 +10,17 @@ from saphan_projections.alert_notes import AlertChange
 from saphan_projections.alerts import KIND, Decision, Hold, Reason, RecordReference, State
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS
-from saphan_streams.avro_bytes import END_OF_ARRAY, known_text, number, optional_number, optional_text, text
+from saphan_streams.avro_bytes import (
+    END_OF_ARRAY,
+    known_text,
+    number,
+    optional_number,
+    optional_text,
+    require_same_bytes,
+    text,
+)
 from saphan_streams.integrated_workers import record_reference
 
-_HEADER_BYTES = 5
 _SAMPLE_DECISIONS = (
     Decision("due", "no_insurance", None, 20_000, -1, "r", (), None),
     Decision(
@@ -35,13 +42,9 @@ class AlertEncoder:
     """Encodes alerts.enrolment.v1. Raises RuntimeError when the schema is no longer the one that is written here."""
 
     def __init__(self, codec: Codec) -> None:
-        self._header = b""
+        self._header = codec.header(ENROLMENT_ALERTS)
         for change, until in _SAMPLES:
-            plain = codec.encode(ENROLMENT_ALERTS, _plain(change, until))
-            self._header = plain[:_HEADER_BYTES]
-            if self.encode(change, until) != plain:
-                message = f"the schema of {ENROLMENT_ALERTS} is not the one that integrate writes"
-                raise RuntimeError(message)
+            require_same_bytes(codec, ENROLMENT_ALERTS, _plain(change, until), self.encode(change, until))
 
     def encode(self, change: AlertChange, complete_until: int | None) -> bytes:
         """The message of an alert; the same bytes as the codec gives."""

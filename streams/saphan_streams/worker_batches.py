@@ -12,13 +12,13 @@ from saphan_projections.naming import named
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.topics import WORKER_RECORDS
 from saphan_streams.avro_arrays import blobs, booleans, longs, recurring_texts, texts
+from saphan_streams.avro_bytes import require_same_bytes
 
 #: A batch ends with the first message that reaches one of these: enough to be worth its way, and soon read again.
 _MESSAGES_MAX = 1_000
 _PAYLOAD_BYTES_MAX = 262_144
 #: Fewer messages are written sooner by the codec, one value after the other.
 _BY_COLUMNS_MIN = 150
-_HEADER_BYTES = 5
 _link_message = named(LinkMessage)
 _PAYLOAD = attrgetter("payload")
 #: Numbers of one byte to all ten, texts and payloads with lengths of one byte and of two.
@@ -55,11 +55,8 @@ class BatchEncoder:
 
     def __init__(self, codec: Codec) -> None:
         self._codec = codec
-        plain = _by_the_codec(codec, _SAMPLES)
-        self._header = plain[:_HEADER_BYTES]
-        if self._by_columns(_SAMPLES) != plain:
-            message = f"the schema of {WORKER_RECORDS} is not the one that link writes"
-            raise RuntimeError(message)
+        self._header = codec.header(WORKER_RECORDS)
+        require_same_bytes(codec, WORKER_RECORDS, _columns(_SAMPLES), self._by_columns(_SAMPLES))
 
     def batches(self, messages: Sequence[LinkMessage]) -> list[bytes]:
         """Messages of one partition, in order, in the wire format; the same bytes as the codec gives."""
@@ -74,7 +71,7 @@ class BatchEncoder:
         return _by_the_codec(self._codec, messages)
 
     def _by_columns(self, messages: Sequence[LinkMessage]) -> bytes:
-        columns = dict(zip(LinkMessage._fields, zip(*messages, strict=True), strict=True))
+        columns = _columns(messages)
         written = dict(zip(_NUMBERS, longs([columns[name] for name in _NUMBERS]), strict=True))
         for name, write in _OTHERS.items():
             written[name] = write(columns[name])
@@ -117,4 +114,8 @@ def _cut(messages: Sequence[LinkMessage]) -> Iterator[Sequence[LinkMessage]]:
 
 
 def _by_the_codec(codec: Codec, messages: Sequence[LinkMessage]) -> bytes:
-    return codec.encode(WORKER_RECORDS, dict(zip(LinkMessage._fields, zip(*messages, strict=True), strict=True)))
+    return codec.encode(WORKER_RECORDS, _columns(messages))
+
+
+def _columns(messages: Sequence[LinkMessage]) -> dict[str, tuple[Any, ...]]:
+    return dict(zip(LinkMessage._fields, zip(*messages, strict=True), strict=True))

@@ -105,9 +105,9 @@ _OF_LINK = (
         "def reset(self) -> None:\n        self._linker = None", "def reset(self) -> None:\n        return",
         _FAILED_BEFORE,
     ),
-    _link(
-        "a heartbeat passes before its end offsets are reached",
-        "if link_store.is_reached(", "if ends is not None or link_store.is_reached(", _EVERY_PARTITION, _STILL_KNOWN,
+    Mutant(
+        "a heartbeat passes before its end offsets are reached", "saphan_streams.passing",
+        "if all(next_offsets", "if ends is not None or all(next_offsets", (_EVERY_PARTITION, _STILL_KNOWN),
     ),
     _link(
         "a heartbeat overtakes the records that it covers",
@@ -133,17 +133,17 @@ _OF_LINK = (
         _PROCESSORS + "test_no_key_of_a_message_says_whose_record_it_is",
     ),
     Mutant(
-        "a heartbeat passes one message too early", "saphan_projections.link_store",
-        "next_offsets.get(partition, 0) >= end", "next_offsets.get(partition, 0) + 1 >= end",
+        "a heartbeat passes one message too early", "saphan_streams.passing",
+        "0) >= end[", "0) + 1 >= end[",
         (_PROCESSORS + "test_a_heartbeat_passes_with_the_last_message_that_it_names_and_not_before",),
     ),
     Mutant(
-        "a heartbeat passes when one of its partitions is read", "saphan_projections.link_store",
-        "return all(next_offsets", "return any(next_offsets", (_EVERY_PARTITION,),
+        "a heartbeat passes when one of its partitions is read", "saphan_streams.passing",
+        "if all(next_offsets", "if any(next_offsets", (_EVERY_PARTITION,),
     ),
     Mutant(
         "a replay believes heartbeats that promise more than the log holds", "saphan_streams.replay",
-        "if link_store.is_reached(self._ends(row), self._next_offsets.get(row.feed, {})):", "if row.feed:",
+        "passed = passing(self._codec, self._heartbeats, self.next_offsets)", "passed = self._heartbeats",
         ("streams/test_replay.py::"
          "test_a_heartbeat_that_promises_more_than_the_log_holds_passes_neither_live_nor_in_a_replay",),
     ),
@@ -321,7 +321,7 @@ _OF_READING = (
     ),
     _reading(
         "the content of a record changes with the schema's number",
-        "signed_hashes([payload[_HEADER_BYTES:] for payload in payloads])", "signed_hashes(payloads)",
+        "signed_hashes([payload[HEADER_BYTES:] for payload in payloads])", "signed_hashes(payloads)",
         _READING + "test_the_content_of_a_record_is_the_same_whatever_number_its_schema_has",
     ),
     _reading(

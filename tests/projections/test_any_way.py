@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from in_process import (
     CONTRIBUTIONS,
     EMPLOYMENTS,
-    FEED_TOPICS,
     INSURED_PERSONS,
     KEY,
     NON_THAI_IDS,
@@ -41,7 +40,7 @@ from saphan_projections.database import Database, create_tables
 from saphan_projections.law import default_law
 from saphan_projections.settled import settled_alerts
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX
+from saphan_schemas.topics import FEEDS, HEARTBEATS, MESSAGE_BYTES_MAX
 from saphan_streams.replay import Replay
 from saphan_streams.transport import Chunk
 
@@ -145,9 +144,7 @@ def replayed(platform: InProcessPlatform, folder: Path, shape: random.Random) ->
     create_tables(database)
     replay = Replay(database, database, Codec(), default_law(), KEY, MESSAGE_BYTES_MAX)
     waiting = {
-        (topic, partition): list(rows)
-        for topic in FEED_TOPICS
-        for partition, rows in platform.log.get(topic, {}).items()
+        (topic, partition): list(rows) for topic in FEEDS for partition, rows in platform.log.get(topic, {}).items()
     }
     while waiting:
         places = shape.sample(sorted(waiting), shape.randint(1, min(3, len(waiting))))

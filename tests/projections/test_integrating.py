@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from in_process import (
     CONTRIBUTIONS,
     EMPLOYMENTS,
-    FEED_TOPICS,
     INSURED_PERSONS,
     NON_THAI_IDS,
     PAIRS,
@@ -38,7 +37,7 @@ from saphan_projections.integrating import Integrator, WorkerRecord
 from saphan_projections.law import default_law
 from saphan_projections.link_records import LinkMessage, MessageKind
 from saphan_projections.settled import settled_alerts
-from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import ENROLMENT_ALERTS, FEEDS, TOPICS, WORKER_RECORDS
 from saphan_streams.transport import Chunk
 
 PARTITIONS = TOPICS[WORKER_RECORDS].partitions
@@ -98,7 +97,7 @@ def run_link(platform: InProcessPlatform, history: Sequence[Event], chunk_record
 
 
 def _link(platform: InProcessPlatform, chunk_records_max: int) -> None:
-    for topic in FEED_TOPICS:
+    for topic in FEEDS:
         for partition in range(TOPICS[topic].partitions):
             platform._run_partition("link", platform.link, (topic, partition), chunk_records_max)
 

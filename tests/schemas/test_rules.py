@@ -10,6 +10,7 @@ from saphan_schemas.topics import (
     DOE_EMPLOYERS,
     EMPLOYER_PAIRS,
     EMPLOYMENTS,
+    FEEDS,
     HEALTH_COVER,
     HEARTBEATS,
     INSPECTIONS,
@@ -28,7 +29,7 @@ def codes(feed: str, record: Record) -> set[tuple[str, str, str]]:
     return {(found.field, found.code, found.severity) for found in problems(feed, record)}
 
 
-@pytest.mark.parametrize("feed", [*RECORD_FEEDS, HEARTBEATS])
+@pytest.mark.parametrize("feed", FEEDS)
 def test_the_good_records_have_no_problem(feed: str) -> None:
     assert problems(feed, good(feed)) == []
 

@@ -10,7 +10,7 @@ from oracle.differences import differences, printed
 from oracle.oracle_outcome import compute
 from oracle.platform_side import as_told, committed, told
 from simulated_shell.history import CODEC, MESSAGE_BYTES_MAX, NONSENSE
-from simulated_shell.world import FEEDS, World
+from simulated_shell.world import World
 
 from saphan_consumers.delivery import fingerprint_of
 from saphan_projections.canonical import StateHash, state_hash
@@ -19,6 +19,7 @@ from saphan_projections.law import default_law
 from saphan_schemas.topics import (
     DEAD_LETTERS,
     ENROLMENT_ALERTS,
+    FEEDS,
     HEARTBEATS,
     TOPICS,
     WORKER_INTEGRATED,

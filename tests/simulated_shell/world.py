@@ -20,7 +20,7 @@ from saphan_infra.clock import now_ms
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.law import default_law
 from saphan_projections.offsets import Fenced
-from saphan_schemas.topics import ENROLMENT_ALERTS, HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import ENROLMENT_ALERTS, FEEDS, HEARTBEATS, TOPICS, WORKER_RECORDS
 from saphan_schemas.values import parse_time_ms
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.link import LinkProcessor, LinkSettings
@@ -28,7 +28,6 @@ from saphan_streams.relay import Relay
 from saphan_streams.shell import Processor, Shell, Unsent
 from saphan_streams.transport import Fetch
 
-FEEDS = (*RECORD_FEEDS, HEARTBEATS)
 _TIDY_SECONDS = 2.0
 #: How a process may end by itself: thrown out of its group, dead, or delivery without a disk to begin on.
 _EXPECTED_ENDS = (Evicted, Crashed, sqlite3.OperationalError)

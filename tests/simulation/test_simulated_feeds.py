@@ -16,6 +16,7 @@ from saphan_schemas.topics import (
     CONTRIBUTIONS,
     DOE_EMPLOYERS,
     EMPLOYMENTS,
+    FEEDS,
     HEARTBEATS,
     INSURED_PERSONS,
     RECORD_FEEDS,
@@ -26,17 +27,15 @@ from saphan_schemas.values import bangkok_day, date_to_days, days_to_date, parse
 from saphan_simulation.parameters import Parameters
 from saphan_simulation.simulating import generate, live
 
-ALL_FEEDS = (*RECORD_FEEDS, HEARTBEATS)
-
 
 def test_every_feed_is_written_and_every_topic_is_one_of_the_table(province: Any) -> None:
-    for feed in ALL_FEEDS:
+    for feed in FEEDS:
         assert feed in TOPICS
         assert province.rows(feed), feed
         assert province.report["events_by_feed"][feed] == len(province.rows(feed))
 
 
-@pytest.mark.parametrize("feed", ALL_FEEDS)
+@pytest.mark.parametrize("feed", FEEDS)
 def test_every_record_is_valid_and_can_be_encoded(province: Any, feed: str) -> None:
     codec, kinds = Codec(), default_catalogue().kinds(feed)
     for row in province.rows(feed):

@@ -102,7 +102,7 @@ class OneFieldMore(Codec):
 
 
 def test_a_schema_that_is_another_one_is_noticed_before_anything_is_sent() -> None:
-    with pytest.raises(RuntimeError, match="is not the one that link writes"):
+    with pytest.raises(RuntimeError, match="is not the one that is written by hand"):
         BatchEncoder(OneFieldMore())
 
 

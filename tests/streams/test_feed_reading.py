@@ -21,7 +21,7 @@ from saphan_projections.link_store import PendingHeartbeat
 from saphan_schemas.catalogue import Catalogue, SchemaVersion
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.rules import problems
-from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
+from saphan_schemas.topics import EMPLOYMENTS, FEEDS, HEARTBEATS, RECORD_FEEDS, WORKER_FEEDS
 from saphan_streams.feed_chunks import read_feed_chunk
 from saphan_streams.reading import Refusal
 from saphan_streams.transport import Chunk
@@ -85,7 +85,7 @@ def _read(chunk: Chunk, record: LogRecord) -> FeedRecord | PendingHeartbeat:
     )
 
 
-@pytest.mark.parametrize("topic", [*RECORD_FEEDS, HEARTBEATS])
+@pytest.mark.parametrize("topic", FEEDS)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_a_chunk_read_by_columns_is_the_chunk_read_message_by_message(topic: str, data: st.DataObject) -> None:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from in_process import EMPLOYMENTS, FEED_TOPICS, KEY, NOW_MS, InProcessPlatform, job, messages_in
+from in_process import EMPLOYMENTS, KEY, NOW_MS, InProcessPlatform, job, messages_in
 
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
 from saphan_projections.law import default_law
 from saphan_projections.offsets import Fenced
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import FEEDS, TOPICS, WORKER_RECORDS
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
 from saphan_streams.shell import Processor
 from saphan_streams.transport import Chunk
@@ -59,7 +59,7 @@ def test_a_chunk_whose_answer_was_lost_twice_is_not_taken_for_one_that_says_noth
     processor: Processor = platform.link if app == "link" else platform.integrate
     database = platform.link_database if app == "link" else platform.state_database
     assert isinstance(database, ForgetfulDatabase)
-    chunk = first_chunk(platform, FEED_TOPICS if app == "link" else (WORKER_RECORDS,))
+    chunk = first_chunk(platform, FEEDS if app == "link" else (WORKER_RECORDS,))
     database.lose_answers = 3
     for _ in range(3):
         with pytest.raises(DatabaseUnavailable):
@@ -120,6 +120,6 @@ def test_an_owner_that_gave_a_partition_away_in_a_rebalance_stays(in_process_pla
 
 
 def link_everything(platform: InProcessPlatform) -> None:
-    for topic in FEED_TOPICS:
+    for topic in FEEDS:
         for partition in range(TOPICS[topic].partitions):
             platform._run_partition("link", platform.link, (topic, partition), 4000)

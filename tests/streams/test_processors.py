@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import pytest
 from in_process import (
     EMPLOYMENTS,
-    FEED_TOPICS,
     INSURED_PERSONS,
     KEY,
     NOW_MS,
@@ -30,6 +29,7 @@ from saphan_schemas.codec import Codec
 from saphan_schemas.topics import (
     DEAD_LETTERS,
     ENROLMENT_ALERTS,
+    FEEDS,
     HEARTBEATS,
     MESSAGE_BYTES_MAX,
     TOPICS,
@@ -119,7 +119,7 @@ def test_a_commit_whose_answer_was_lost_is_neither_repeated_nor_taken_for_anothe
     platform = uncertain
     tell_small_story(platform)
     platform.publish(EMPLOYMENTS, job(6), job(7))
-    for app, topics in (("link", FEED_TOPICS), ("integrate", (WORKER_RECORDS,))):
+    for app, topics in (("link", FEEDS), ("integrate", (WORKER_RECORDS,))):
         sent: set[int] = set()
         for chunk in chunks_of(platform, topics):
             done = commit_stubbornly(platform, app, chunk, sent, trouble)
@@ -342,7 +342,7 @@ def test_a_partition_that_moved_to_another_process_is_fenced_for_the_first_and_g
                 two.commit((chunk,), set(), None)
         assert one.commit((chunk,), set(), None) is not None
     calm = on_sqlite(tmp_path_factory.mktemp("calm"))
-    calm.log = {topic: rows for topic, rows in platform.log.items() if topic in FEED_TOPICS}
+    calm.log = {topic: rows for topic, rows in platform.log.items() if topic in FEEDS}
     calm.run()
     assert platform.state() == calm.state()
     calm.close()

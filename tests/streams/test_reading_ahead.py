@@ -19,7 +19,7 @@ from in_process import InProcessPlatform, on_sqlite, opened, tell_small_story
 
 from saphan_schemas.catalogue import Catalogue, SchemaVersion, default_catalogue
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS, RECORD_FEEDS
+from saphan_schemas.topics import EMPLOYMENTS, FEEDS
 from saphan_streams import reading_ahead
 from saphan_streams.feed_chunks import FeedChunk, feed_chunk, read_feed_chunk
 from saphan_streams.feed_chunks import messages_of as messages_in
@@ -90,7 +90,7 @@ def jobs(count: int) -> Chunk:
     return chunk_of(EMPLOYMENTS, [message_of(EMPLOYMENTS, good(EMPLOYMENTS))] * count)
 
 
-@pytest.mark.parametrize("topic", [*RECORD_FEEDS, HEARTBEATS])
+@pytest.mark.parametrize("topic", FEEDS)
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_what_was_read_beside_is_what_is_read_here_wherever_it_is_cut(topic: str, data: st.DataObject) -> None:

@@ -7,7 +7,6 @@ import pytest
 from in_process import (
     CONTRIBUTIONS,
     EMPLOYMENTS,
-    FEED_TOPICS,
     INSURED_PERSONS,
     KEY,
     NON_THAI_IDS,
@@ -25,7 +24,7 @@ from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.database import Database, create_tables
 from saphan_projections.law import default_law
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, MESSAGE_BYTES_MAX
+from saphan_schemas.topics import FEEDS, HEARTBEATS, MESSAGE_BYTES_MAX
 from saphan_schemas.values import parse_time_ms
 from saphan_streams.replay import Replay
 from saphan_streams.transport import Chunk
@@ -56,7 +55,7 @@ def replayed(platform: InProcessPlatform, folder: Path, shape: random.Random) ->
     replay = Replay(database, database, Codec(), default_law(), KEY, MESSAGE_BYTES_MAX)
     waiting = [
         (topic, partition, list(rows))
-        for topic in FEED_TOPICS
+        for topic in FEEDS
         for partition, rows in platform.log.get(topic, {}).items()
         if rows
     ]

@@ -76,5 +76,5 @@ class OneFieldMore(Codec):
 
 @pytest.mark.parametrize("encoder", [AlertEncoder, IntegratedEncoder])
 def test_a_schema_that_is_another_one_is_noticed_before_anything_is_sent(encoder: type) -> None:
-    with pytest.raises(RuntimeError, match="is not the one that integrate writes"):
+    with pytest.raises(RuntimeError, match="is not the one that is written by hand"):
         encoder(OneFieldMore())

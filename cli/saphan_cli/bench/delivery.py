@@ -27,7 +27,7 @@ from saphan_infra.settings import Settings, load_settings
 from saphan_projections.database import Database
 from saphan_projections.migrate import migrate
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, partition_count
+from saphan_schemas.topics import FEEDS, partition_count
 from saphan_streams.app import add_agent, create_app
 from saphan_streams.collecting import collecting_seldom
 from saphan_streams.link import LinkCounts, LinkProcessor, LinkSettings
@@ -37,7 +37,6 @@ from saphan_streams.transport import Chunk, Fetch
 
 #: Where the result is left, in the data directory.
 RESULT_FILE = "result.json"
-_NAMES = (*RECORD_FEEDS, HEARTBEATS)
 
 
 class _Record(NamedTuple):
@@ -97,7 +96,7 @@ def fetches_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
     """Link's own way: one Faust event for all that a fetch brought."""
     app = create_app(
         "bench-fetches",
-        partitions=partition_count(_NAMES),
+        partitions=partition_count(FEEDS),
         bootstrap=settings.bootstrap,
         data_dir=str(settings.data_dir),
         positions=shell,
@@ -111,7 +110,7 @@ def fetches_app(settings: Settings, shell: Shell, tally: Tally) -> faust.App:
         if tally.is_complete():
             await _leave(shell)
 
-    add_agent(app, "fetches", _NAMES, handle)
+    add_agent(app, "fetches", FEEDS, handle)
     return app
 
 
@@ -137,7 +136,7 @@ def _stock_app(settings: Settings, shell: Shell, tally: Tally, collected_max: in
         consumer_auto_offset_reset="earliest",
         stream_wait_empty=False,
     )
-    topic = app.topic(*_NAMES, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+    topic = app.topic(*FEEDS, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
 
     async def work(stream: Any) -> None:
         bounds = await _bounds(settings)
@@ -168,7 +167,7 @@ def _as_fetched(message: Any) -> _Record:
 async def _bounds(settings: Settings) -> dict[TP, tuple[int, int]]:
     return {
         TP(name, partition): (0, end)
-        for name in _NAMES
+        for name in FEEDS
         for partition, end in (await asyncio.to_thread(end_offsets, settings.bootstrap, name)).items()
     }
 

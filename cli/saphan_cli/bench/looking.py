@@ -13,14 +13,13 @@ from saphan_infra.kafka_client import consumer
 from saphan_infra.settings import Settings
 from saphan_projections.database import Database, DatabaseUnavailable
 from saphan_projections.offsets import positions
-from saphan_schemas.topics import ENROLMENT_ALERTS, HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_INTEGRATED, WORKER_RECORDS
+from saphan_schemas.topics import ENROLMENT_ALERTS, FEEDS, TOPICS, WORKER_INTEGRATED, WORKER_RECORDS
 
 #: Each look takes a little of what is measured: seldom until the end is near, which is to be found exactly.
 _LOOK_SECONDS = 0.2
 _FAR_LOOK_SECONDS = 1.0
 _FAR_MESSAGES = 50_000
 _STALLED_SECONDS = 90
-_FEEDS = (*RECORD_FEEDS, HEARTBEATS)
 _OUTPUTS = (WORKER_RECORDS, WORKER_INTEGRATED, ENROLMENT_ALERTS)
 
 Offsets = Mapping[tuple[str, int], int]
@@ -65,7 +64,7 @@ class Eye:
         self._link, self._state = Database(settings.link_url), Database(settings.state_url)
         self._consumer: Any = consumer(settings.bootstrap, None)
         self._partitions = [
-            TopicPartition(name, number) for name in (*_FEEDS, *_OUTPUTS) for number in range(TOPICS[name].partitions)
+            TopicPartition(name, number) for name in (*FEEDS, *_OUTPUTS) for number in range(TOPICS[name].partitions)
         ]
 
     def close(self) -> None:

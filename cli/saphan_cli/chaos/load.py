@@ -13,7 +13,7 @@ from saphan_infra.clock import monotonic_seconds
 from saphan_infra.producer import Message
 from saphan_publishers.delivery import Broker, Delivery
 from saphan_publishers.messages import MessageMaker
-from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+from saphan_schemas.topics import FEEDS, HEARTBEATS, RECORD_FEEDS
 from saphan_simulation.parameters import load_parameters
 from saphan_simulation.simulating import live
 from saphan_simulation.world import World
@@ -89,7 +89,7 @@ class Load:
     async def _publish(self) -> None:
         first, second = self._delivery("saphan-chaos-first"), self._delivery("saphan-chaos-second")
         for delivery in (first, second):
-            await delivery.open([*RECORD_FEEDS, HEARTBEATS])
+            await delivery.open(FEEDS)
         try:
             for events in self._steps_due():
                 await self._step(first, second, await events)

@@ -16,11 +16,10 @@ from saphan_infra.kafka_client import consumer
 from saphan_infra.settings import Settings
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
 from saphan_projections.offsets import positions
-from saphan_schemas.topics import ENROLMENT_ALERTS, HEARTBEATS, RECORD_FEEDS, TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import ENROLMENT_ALERTS, FEEDS, TOPICS, WORKER_RECORDS
 
 _LOOK_SECONDS = 0.3
 _ANSWER_MS = 2_000
-_FEEDS = (*RECORD_FEEDS, HEARTBEATS)
 _LOOKS_OF_A_FAULT = 200
 _LEDGER_BUSY_SECONDS = 5.0
 
@@ -131,7 +130,7 @@ class Observer:
         ends = self._ends()
         return Look(
             at,
-            _of(ends, _FEEDS),
+            _of(ends, FEEDS),
             linked,
             link_outbox,
             _of(ends, [WORKER_RECORDS]),
@@ -163,7 +162,7 @@ class Observer:
     def _ends(self) -> Offsets:
         partitions = [
             TopicPartition(name, number)
-            for name in (*_FEEDS, WORKER_RECORDS, ENROLMENT_ALERTS)
+            for name in (*FEEDS, WORKER_RECORDS, ENROLMENT_ALERTS)
             for number in range(TOPICS[name].partitions)
         ]
         try:

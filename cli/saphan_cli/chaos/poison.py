@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from saphan_infra.producer import Message
+from saphan_schemas.codec import HEADER_BYTES
 from saphan_schemas.topics import MESSAGE_BYTES_MAX
 
 REASONS = ("corrupt", "unknown_schema_id", "too_large", "no_key", "wrong_key")
-_HEADER_BYTES = 5
 _UNKNOWN_ID = b"\x7f\xff\xff\xf0"
 
 
@@ -29,9 +29,9 @@ def poisoned(number: int, reason: str, feed: str, good: Message) -> Poison:
     value = good.value or b""
     match reason:
         case "corrupt":
-            value = value[: _HEADER_BYTES + (len(value) - _HEADER_BYTES) // 2]
+            value = value[: HEADER_BYTES + (len(value) - HEADER_BYTES) // 2]
         case "unknown_schema_id":
-            value = value[:1] + _UNKNOWN_ID + value[_HEADER_BYTES:]
+            value = value[:1] + _UNKNOWN_ID + value[HEADER_BYTES:]
         case "too_large":
             value += bytes(MESSAGE_BYTES_MAX)
         case "no_key":

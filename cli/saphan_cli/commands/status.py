@@ -42,9 +42,9 @@ def status(*, as_json: output.AsJson = False) -> None:
 def status_form(settings: "Settings") -> dict[str, Any]:
     """Everything in plain JSON form; what could not be read is None, with a note on stderr."""
     from saphan_projections.database import DatabaseUnavailable
-    from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, WORKER_RECORDS
+    from saphan_schemas.topics import FEEDS, WORKER_RECORDS
 
-    bounds = progress.bounds_or_note(settings, (*RECORD_FEEDS, HEARTBEATS, WORKER_RECORDS))
+    bounds = progress.bounds_or_note(settings, (*FEEDS, WORKER_RECORDS))
     try:
         state = _state(settings, bounds)
     except (DatabaseUnavailable, ServiceUnavailable) as away:
