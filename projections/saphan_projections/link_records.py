@@ -76,6 +76,17 @@ def joined(parts: Sequence[FeedEvents]) -> FeedEvents:
     return FeedEvents._make([list(chain.from_iterable(columns)) for columns in zip(*parts, strict=True)])
 
 
+class PendingHeartbeat(NamedTuple):
+    """A heartbeat that link has read but may not pass on yet."""
+
+    feed: str
+    complete_until: int
+    partition: int
+    offset: int
+    received_at: int
+    payload: bytes
+
+
 class StoredRecord(NamedTuple):
     """One version of one record, as the store keeps it; the fields are the table's columns in order."""
 

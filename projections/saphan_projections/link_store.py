@@ -9,7 +9,7 @@ import msgpack
 from saphan_projections.database import Row, Transaction
 from saphan_projections.identity import Signature, identifier_hash
 from saphan_projections.kept import pack_kept
-from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, RecordHead, StoredRecord
+from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, PendingHeartbeat, RecordHead, StoredRecord
 from saphan_projections.naming import named
 from saphan_projections.packing import packed_array
 from saphan_projections.tables import (
@@ -31,17 +31,6 @@ _stored_record = named(StoredRecord)
 _DELETED = StoredRecord._fields.index("deleted")
 #: What of a record never changes.
 _KEY_COLUMNS = ("key_hash", "feed", "record_id")
-
-
-class PendingHeartbeat(NamedTuple):
-    """A heartbeat that link has read but may not pass on yet."""
-
-    feed: str
-    complete_until: int
-    partition: int
-    offset: int
-    received_at: int
-    payload: bytes
 
 
 class FeedRead(NamedTuple):

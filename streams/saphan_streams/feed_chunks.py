@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from saphan_projections.identity import Signature, signature_of
 from saphan_projections.kept import kept_of, pack_kept
-from saphan_projections.link_records import FeedEvents
-from saphan_projections.link_store import FeedRead, PendingHeartbeat
+from saphan_projections.link_records import FeedEvents, PendingHeartbeat
+from saphan_projections.link_store import FeedRead
 from saphan_schemas.codec import Codec
 from saphan_streams.feed_reading import FeedColumns, Messages, read_columns
 from saphan_streams.reading import Refusal

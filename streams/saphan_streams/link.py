@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from saphan_projections import link_store
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction
-from saphan_projections.link_records import FeedEvents, LinkMessage, joined
-from saphan_projections.link_store import FeedRead, LinkRowsOf, PendingHeartbeat
+from saphan_projections.link_records import FeedEvents, LinkMessage, PendingHeartbeat, joined
+from saphan_projections.link_store import FeedRead, LinkRowsOf
 from saphan_projections.linking import Linker
 from saphan_projections.offsets import (
     AlreadyCommitted,

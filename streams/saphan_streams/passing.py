@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from saphan_projections.link_store import PendingHeartbeat
+from saphan_projections.link_records import PendingHeartbeat
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import HEARTBEATS
 

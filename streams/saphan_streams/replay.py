@@ -8,8 +8,8 @@ from saphan_projections.integrate_store import IntegrateRowsOf
 from saphan_projections.integrating import Integrator, WorkerRecord
 from saphan_projections.kept import unpack_kept
 from saphan_projections.law import Law
-from saphan_projections.link_records import LinkMessage, Numbers, joined
-from saphan_projections.link_store import LinkRowsOf, PendingHeartbeat
+from saphan_projections.link_records import LinkMessage, Numbers, PendingHeartbeat, joined
+from saphan_projections.link_store import LinkRowsOf
 from saphan_projections.linking import Linker
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import TOPICS, WORKER_RECORDS

@@ -16,8 +16,7 @@ from varied_records import varied
 
 from saphan_projections.identity import signature_hashes, signature_of
 from saphan_projections.kept import HANDED_ON, kept_of, pack_kept
-from saphan_projections.link_records import FeedRecord
-from saphan_projections.link_store import PendingHeartbeat
+from saphan_projections.link_records import FeedRecord, PendingHeartbeat
 from saphan_schemas.catalogue import Catalogue, SchemaVersion
 from saphan_schemas.codec import Codec, UndecodableMessage
 from saphan_schemas.rules import problems
