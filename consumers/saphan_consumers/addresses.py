@@ -80,8 +80,8 @@ def resolve(host: str, port: int) -> list[str]:
     return [str(row[4][0]) for row in found]
 
 
-def pinned_address(target: Target, resolver: Resolve = resolve) -> str:
-    """The one address to connect to. Every address of the name must be allowed: a mixed answer is an attack.
+def checked_addresses(target: Target, resolver: Resolve = resolve) -> Sequence[str]:
+    """Where to connect to, one at least. Every address of the name must be allowed: a mixed answer is an attack.
 
     Raises AddressRefused, or OSError when the name does not resolve (nothing is sent then).
     """
@@ -97,7 +97,7 @@ def pinned_address(target: Target, resolver: Resolve = resolve) -> str:
                 "or SAPHAN_WEBHOOK_ALLOW_PRIVATE=true for a receiver in your own network"
             )
             raise AddressRefused(message)
-    return answers[0]
+    return answers
 
 
 def _allowed(address: Address, target: Target) -> bool:

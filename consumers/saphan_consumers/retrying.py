@@ -6,6 +6,9 @@ from typing import Literal, NamedTuple
 
 _GONE = 410
 _THROTTLES = (429, 502, 503, 504)
+#: What a receiver says of one alert that it does not want. Everything else it would say of any: the secret is wrong,
+#: the path is another one, it moved.
+_OF_ONE_ALERT = (400, 409, 413, 422)
 _ALERTS_UNTIL_PAUSE = 5
 _CORRECTION_MS_MAX = 1000
 
@@ -56,8 +59,8 @@ class Verdict(NamedTuple):
 class Endpoint:
     """Health of the one endpoint. While ``paused_until_ms`` lies ahead, nothing is sent.
 
-    ``failing`` are alerts that failed since the last success: one failing alert is that alert's trouble, five are
-    the endpoint's.
+    ``failing`` are alerts that failed since the last success, other than by a refusal of this one alert: one failing
+    alert is that alert's trouble, five are the endpoint's.
     """
 
     paused_until_ms: int = 0
@@ -88,8 +91,7 @@ def endpoint_after(policy: RetryPolicy, endpoint: Endpoint, alert_id: str, reply
     if reply.throttled and reply.retry_after_seconds is not None:
         asked = min(reply.retry_after_seconds, policy.retry_after_seconds_max)
         return Endpoint(max(paused, now_ms + round(asked * 1000)), endpoint.failing, endpoint.pauses)
-    alerts_own_trouble = reply.status is not None and reply.status < 500 and not reply.throttled
-    if alerts_own_trouble or (endpoint.pauses and now_ms < paused):
+    if reply.status in _OF_ONE_ALERT or (endpoint.pauses and now_ms < paused):
         return endpoint
     failing = endpoint.failing if endpoint.pauses else endpoint.failing | {alert_id}
     if len(failing) < _ALERTS_UNTIL_PAUSE:

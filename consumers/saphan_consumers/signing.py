@@ -1,7 +1,6 @@
 """Whether a webhook's bytes come from a holder of the secret: the Standard Webhooks signature, made and checked."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
@@ -36,10 +35,12 @@ def _key(secret: str) -> bytes:
     if not secret.startswith(_PREFIX):
         message = f"the webhook secret has no {_PREFIX} at its start; {expected}"
         raise ValueError(message)
+    encoded = secret.removeprefix(_PREFIX).rstrip("=")
     try:
-        key = base64.b64decode(secret.removeprefix(_PREFIX) + "==", validate=False)
-    except binascii.Error:
-        message = f"the webhook secret is not base64; {expected}"
+        # Whatever is no letter of base64 would be left out otherwise, and every signature be another one than expected.
+        key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)
+    except ValueError:
+        message = f"the webhook secret is not base64 (letters, digits, + and /); {expected}"
         raise ValueError(message) from None
     if not _KEY_BYTES_MIN <= len(key) <= _KEY_BYTES_MAX:
         message = f"the webhook secret has {len(key)} bytes; {expected}"

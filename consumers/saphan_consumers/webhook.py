@@ -9,7 +9,7 @@ from typing import Self
 
 import httpx
 
-from saphan_consumers.addresses import AddressRefused, Resolve, Target, pinned_address, resolve
+from saphan_consumers.addresses import AddressRefused, Resolve, Target, checked_addresses, resolve
 from saphan_consumers.retrying import Reply, retry_after_seconds
 from saphan_consumers.signing import signed_headers
 from saphan_infra.clock import now_ms
@@ -28,7 +28,10 @@ def tls_transport(connections: int) -> httpx.AsyncBaseTransport:
 
 
 class WebhookClient:
-    """Posts to one endpoint. The address is looked up and checked once and kept until a connection fails."""
+    """Posts to one endpoint. An address is kept until a post fails on the way; then all are looked up and checked again.
+
+    Of several addresses the next one is tried then: the first may be the one that is gone.
+    """
 
     def __init__(
         self,
@@ -44,6 +47,7 @@ class WebhookClient:
         self._timeout_seconds = timeout_seconds
         self._resolver = resolver
         self._pinned: str | None = None
+        self._failures = 0
         # No environment: a proxy named there would do its own lookup behind the address check.
         self._http = httpx.AsyncClient(transport=transport(connections), trust_env=False, timeout=None)  # noqa: S113 - the whole post has one limit
 
@@ -62,14 +66,11 @@ class WebhookClient:
                 request = self._request(await self._address(), delivery_id, body)
                 response = await self._http.send(request, stream=True)
         except TimeoutError:
-            return Reply(None, "timeout")
+            return self._failed("timeout")
         except AddressRefused:
             return Reply(None, "refused_address")
-        except ssl.SSLError:
-            return Reply(None, "tls")
-        except (httpx.ConnectError, httpx.ConnectTimeout, OSError):
-            self._pinned = None
-            return Reply(None, "unreachable")
+        except (httpx.ConnectError, httpx.ConnectTimeout, OSError) as error:
+            return self._failed("tls" if _is_of_tls(error) else "unreachable")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError):
             return Reply(None, "no_http_reply")
         status = response.status_code
@@ -77,9 +78,16 @@ class WebhookClient:
         await _drain(response)
         return Reply(status, str(status), None if 200 <= status < 300 else wait)
 
+    def _failed(self, cause: str) -> Reply:
+        """On the way to the receiver: it may be elsewhere by now."""
+        self._pinned = None
+        self._failures += 1
+        return Reply(None, cause)
+
     async def _address(self) -> str:
         if self._pinned is None:
-            self._pinned = await asyncio.to_thread(pinned_address, self._target, self._resolver)
+            addresses = await asyncio.to_thread(checked_addresses, self._target, self._resolver)
+            self._pinned = addresses[self._failures % len(addresses)]
         return self._pinned
 
     def _request(self, address: str, delivery_id: str, body: bytes) -> httpx.Request:
@@ -97,6 +105,16 @@ class WebhookClient:
         return self._http.build_request(
             "POST", url, content=body, headers=headers, extensions={"sni_hostname": target.host}
         )
+
+
+def _is_of_tls(error: BaseException) -> bool:
+    """Whether TLS failed; httpx tells of it as of any connection that failed."""
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    return any(isinstance(cause, ssl.SSLError) for cause in causes)
 
 
 async def _drain(response: httpx.Response) -> None:

@@ -2,7 +2,7 @@ import ipaddress
 
 import pytest
 
-from saphan_consumers.addresses import AddressRefused, pinned_address, target_of
+from saphan_consumers.addresses import AddressRefused, checked_addresses, target_of
 
 PUBLIC = "8.8.8.8"
 INNER = [
@@ -46,40 +46,40 @@ def answering(*addresses: str):  # type: ignore[no-untyped-def]  # a resolver, a
 def test_a_name_that_leads_inside_is_refused(address: str) -> None:
     target = target_of("https://alerts.example.org/in", allow_http=False, allow_private=False)
     with pytest.raises(AddressRefused, match="not a public address"):
-        pinned_address(target, answering(address))
+        checked_addresses(target, answering(address))
 
 
 @pytest.mark.parametrize("address", INNER)
 def test_an_inner_network_can_be_allowed(address: str) -> None:
     target = target_of("https://alerts.example.org/in", allow_http=False, allow_private=True)
-    assert pinned_address(target, answering(address)) == address
+    assert checked_addresses(target, answering(address)) == [address]
 
 
 @pytest.mark.parametrize("address", ["169.254.169.254", "fe80::1", "0.0.0.0", "224.0.0.1"])  # noqa: S104
 def test_metadata_services_and_groups_are_never_allowed(address: str) -> None:
     target = target_of("https://alerts.example.org/in", allow_http=False, allow_private=True)
     with pytest.raises(AddressRefused):
-        pinned_address(target, answering(address))
+        checked_addresses(target, answering(address))
 
 
 def test_one_inner_address_among_public_ones_is_refused() -> None:
     target = target_of("https://alerts.example.org/in", allow_http=False, allow_private=False)
     with pytest.raises(AddressRefused):
-        pinned_address(target, answering(PUBLIC, "10.0.0.1"))
-    assert pinned_address(target, answering(PUBLIC, "1.1.1.1")) == PUBLIC
+        checked_addresses(target, answering(PUBLIC, "10.0.0.1"))
+    assert checked_addresses(target, answering(PUBLIC, "1.1.1.1")) == [PUBLIC, "1.1.1.1"]
 
 
 def test_a_name_without_address_sends_nothing() -> None:
     target = target_of("https://alerts.example.org/in", allow_http=False, allow_private=False)
     with pytest.raises(OSError, match="no address"):
-        pinned_address(target, answering())
+        checked_addresses(target, answering())
 
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1/in", "https://localhost:8443/in", "https://[::1]/in"])
 def test_this_machine_by_its_own_name_is_a_choice_of_the_operator(url: str) -> None:
     target = target_of(url, allow_http=False, allow_private=False)
     loopback = "::1" if "[" in url else "127.0.0.1"
-    assert ipaddress.ip_address(pinned_address(target, answering(loopback))).is_loopback
+    assert ipaddress.ip_address(checked_addresses(target, answering(loopback))[0]).is_loopback
 
 
 @pytest.mark.parametrize(

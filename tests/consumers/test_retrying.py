@@ -87,11 +87,20 @@ def test_one_failing_alert_never_pauses_the_endpoint() -> None:
     assert endpoint.paused_until_ms == 0
 
 
-def test_refusals_of_many_alerts_are_their_own_trouble() -> None:
+@pytest.mark.parametrize("status", [400, 409, 413, 422])
+def test_refusals_of_many_alerts_are_their_own_trouble(status: int) -> None:
     endpoint = Endpoint()
     for number in range(100):
-        endpoint = endpoint_after(POLICY, endpoint, f"A{number}", Reply(400, "400"), 0)
+        endpoint = endpoint_after(POLICY, endpoint, f"A{number}", Reply(status, str(status)), 0)
     assert endpoint == Endpoint()
+
+
+@pytest.mark.parametrize("status", [301, 307, 401, 403, 404, 405, 415, 500])
+def test_what_would_be_said_of_any_alert_is_the_endpoints_trouble(status: int) -> None:
+    endpoint = Endpoint()
+    for number in range(5):
+        endpoint = endpoint_after(POLICY, endpoint, f"A{number}", Reply(status, str(status)), 0)
+    assert endpoint.paused_until_ms == 1000
 
 
 def test_five_failing_alerts_pause_the_endpoint_for_longer_and_longer_until_one_succeeds() -> None:

@@ -71,7 +71,20 @@ def test_a_changed_body_is_refused_here_and_by_the_other_implementation() -> Non
         Webhook(SECRET).verify(b"{ }", headers)
 
 
-@pytest.mark.parametrize("secret", ["", "hunter2", "whsec_", "whsec_AAAA", "whsec_" + "A" * 200, f"{SECRET} plain"])
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "",
+        "hunter2",
+        "whsec_",
+        "whsec_AAAA",
+        "whsec_" + "A" * 200,
+        f"{SECRET} plain",
+        "whsec_$$$$" + "A" * 44,
+        "whsec_-_-_" + "A" * 44,
+        "whsec_" + "ก" * 44,
+    ],
+)
 def test_an_unusable_secret_is_refused_without_being_shown(secret: str) -> None:
     with pytest.raises(ValueError, match="expected whsec_") as refused:
         signing_keys(secret)
