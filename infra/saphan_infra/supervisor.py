@@ -88,9 +88,13 @@ class Supervisor:
         return ended
 
     def pending(self) -> list[str]:
-        """Roles that have not announced themselves since their process started."""
+        """Roles whose process does not run or has not announced itself since it started."""
         with self._lock:
-            return [name for name, child in self._children.items() if announced(self.data_dir, name) != child.identity]
+            return [
+                name
+                for name, child in self._children.items()
+                if child.identity is None or announced(self.data_dir, name) != child.identity
+            ]
 
     def given_up(self) -> list[str]:
         """Roles that ended because of their settings and are not started again."""

@@ -94,6 +94,23 @@ def test_a_process_that_keeps_failing_is_started_with_growing_pauses(supervise: 
     assert ["0.5 s" in said[0], "1 s" in said[1], "2 s" in said[2]] == [True, True, True]
 
 
+def test_a_process_that_keeps_failing_is_not_up_while_it_waits_for_its_next_start(tmp_path: Path) -> None:
+    in_the_pause: list[tuple[list[str], list[str]]] = []
+    supervisor = Supervisor(
+        tmp_path,
+        [_role("weak", "exit1")],
+        COMMAND,
+        _environment(tmp_path),
+        lambda _: in_the_pause.append((supervisor.pending(), supervisor.given_up())),
+    )
+    supervisor.start()
+    try:
+        assert wait_until(lambda: bool(in_the_pause), DEADLINE_SECONDS)
+    finally:
+        supervisor.stop()
+    assert in_the_pause[0] == (["weak"], [])
+
+
 def test_a_process_that_ends_for_no_reason_comes_back_too(supervise: Starter, said: list[str]) -> None:
     supervise(_role("polite", "exit0"))
     assert wait_until(lambda: len(said) >= 2, DEADLINE_SECONDS)
