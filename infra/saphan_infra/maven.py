@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -50,6 +50,16 @@ def to_stderr(line: str) -> None:
     """Show one line of progress."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def unfailing(report: Report) -> Report:
+    """The same, but a line that cannot be written is lost: whoever watches over processes goes on with a full disk."""
+
+    def say(line: str) -> None:
+        with suppress(OSError):
+            report(line)
+
+    return say
 
 
 def fetch(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saphan_infra.clock import monotonic_seconds
-from saphan_infra.maven import Report, to_stderr
+from saphan_infra.maven import Report, to_stderr, unfailing
 from saphan_infra.owned_process import OwnedProcess, read_json, tail, write_json
 from saphan_infra.roles import Role, RoleStatus, announced, log_path, state_path
 
@@ -52,6 +52,9 @@ class Supervisor:
     _lock: threading.RLock = field(default_factory=threading.RLock)
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        self.report = unfailing(self.report)
 
     def start(self) -> None:
         """Start every role, after ending what a supervisor that was killed has left behind, and watch them."""
@@ -105,7 +108,11 @@ class Supervisor:
         while not self._stopping.wait(_POLL_SECONDS):
             with self._lock:
                 for child in self._children.values():
-                    self._look_after(child)
+                    try:
+                        self._look_after(child)
+                    except OSError as error:
+                        # No disk, no memory: this thread is all that would ever start anything again.
+                        self._start_later(child, f"could not be started ({error})")
 
     def _look_after(self, child: _Child) -> None:
         now = monotonic_seconds()
@@ -126,11 +133,17 @@ class Supervisor:
             return
         if now - child.started_at > _GOOD_SECONDS:
             child.pause_seconds = _PAUSE_SECONDS_FIRST
-        child.again_at = now + child.pause_seconds
-        self.report(f"{child.role.name}: {what}; starting again in {child.pause_seconds:g} s. Its log: {log}")
-        child.pause_seconds = min(child.pause_seconds * 2, _PAUSE_SECONDS_MAX)
+        self._start_later(child, what)
+
+    def _start_later(self, child: _Child, what: str) -> None:
+        pause_seconds = child.pause_seconds
+        child.again_at = monotonic_seconds() + pause_seconds
+        child.pause_seconds = min(pause_seconds * 2, _PAUSE_SECONDS_MAX)
+        log = log_path(self.data_dir, child.role.name)
+        self.report(f"{child.role.name}: {what}; starting again in {pause_seconds:g} s. Its log: {log}")
 
     def _spawn(self, child: _Child) -> None:
+        """Start its process and note it. Raises OSError; then no process of it runs."""
         log = log_path(self.data_dir, child.role.name)
         if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
             log.replace(log.with_suffix(".log.1"))
@@ -148,7 +161,14 @@ class Supervisor:
         child.again_at = None
         with contextlib.suppress(ProcessLookupError):
             child.identity = OwnedProcess.of(child.process.pid)
-        self._write_state()
+        try:
+            self._write_state()
+        except OSError:
+            # One that is noted nowhere would outlive a supervisor that is killed. It has hardly begun.
+            child.process.kill()
+            child.process.wait()
+            child.process = child.identity = None
+            raise
 
     def _write_state(self) -> None:
         roles = {

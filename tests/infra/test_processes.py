@@ -1,5 +1,7 @@
 """Supervised processes: they come up, come back, are ended in order and by identity, and nothing else is touched."""
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -109,6 +111,52 @@ def test_a_process_that_keeps_failing_is_not_up_while_it_waits_for_its_next_star
     finally:
         supervisor.stop()
     assert in_the_pause[0] == (["weak"], [])
+
+
+def _own_processes(data_dir: Path) -> int:
+    """How many processes of this data directory's roles there are, wherever they are noted."""
+    mark = f"SAPHAN_DATA_DIR={data_dir}".encode()
+    found = 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            found += mark in environment.read_bytes().split(b"\0")
+    return found
+
+
+def test_a_disk_that_takes_nothing_for_a_while_does_not_end_the_watch(
+    tmp_path: Path, supervise: Starter, said: list[str]
+) -> None:
+    supervisor = supervise(_role("one"))
+    assert _up(supervisor)
+    victim = announced(tmp_path, "one")
+    assert victim is not None
+    state = tmp_path / "run" / "supervisor.json"
+    state.unlink()
+    # A file cannot replace a directory: it fails as with a full disk.
+    state.mkdir()
+    victim.send(signal.SIGKILL)
+    assert wait_until(lambda: any("could not be started" in line for line in said), DEADLINE_SECONDS)
+    assert supervisor.pending() == ["one"]
+    state.rmdir()
+    assert wait_until(lambda: announced(tmp_path, "one") not in (None, victim), DEADLINE_SECONDS)
+    if Path("/proc/self/environ").exists():
+        assert _own_processes(tmp_path) == 1
+
+
+def test_a_supervisor_whose_report_goes_nowhere_still_starts_what_ended(tmp_path: Path) -> None:
+    def full(_line: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    supervisor = Supervisor(tmp_path, [_role("one")], COMMAND, _environment(tmp_path), full)
+    supervisor.start()
+    try:
+        assert _up(supervisor)
+        victim = announced(tmp_path, "one")
+        assert victim is not None
+        victim.send(signal.SIGKILL)
+        assert wait_until(lambda: announced(tmp_path, "one") not in (None, victim), DEADLINE_SECONDS)
+    finally:
+        supervisor.stop()
 
 
 def test_a_process_that_ends_for_no_reason_comes_back_too(supervise: Starter, said: list[str]) -> None:
