@@ -21,8 +21,8 @@ _PAUSE_SECONDS_FIRST = 0.5
 _PAUSE_SECONDS_MAX = 30.0
 #: After so long without trouble the next pause is short again.
 _GOOD_SECONDS = 60
-#: The exit code for settings that cannot be used: starting again would not help.
-_EXIT_SETTINGS = 2
+#: The exit code for settings or a database that cannot be used: starting again would not help.
+_EXIT_UNUSABLE = 2
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Supervisor:
             ]
 
     def given_up(self) -> list[str]:
-        """Roles that ended because of their settings and are not started again."""
+        """Roles that ended because of their settings or their database and are not started again."""
         with self._lock:
             return [name for name, child in self._children.items() if child.process is None and child.again_at is None]
 
@@ -127,9 +127,11 @@ class Supervisor:
         child.process = child.identity = None
         log = log_path(self.data_dir, child.role.name)
         what = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        if code == _EXIT_SETTINGS:
+        if code == _EXIT_UNUSABLE:
             child.again_at = None
-            self.report(f"{child.role.name}: {what}, its settings cannot be used. From {log}:\n{tail(log, 3)}")
+            self.report(
+                f"{child.role.name}: {what}, its settings or its database cannot be used. From {log}:\n{tail(log, 3)}"
+            )
             return
         if now - child.started_at > _GOOD_SECONDS:
             child.pause_seconds = _PAUSE_SECONDS_FIRST

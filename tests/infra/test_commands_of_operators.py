@@ -1,6 +1,10 @@
 """up, down, doctor and test, as a person meets them."""
 
 import json
+import os
+import shutil
+import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,12 +13,14 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+import saphan_schemas
 from saphan_cli.commands import doctor, up
 from saphan_cli.commands import test as test_command
 from saphan_infra import kafka_admin
 from saphan_infra.machine import Finding, broker_findings, machine_findings
 from saphan_infra.owned_process import free_port
 from saphan_infra.settings import Settings, unknown_variables
+from saphan_projections.migrate import migrate
 from saphan_schemas.topics import TOPICS
 
 runner = CliRunner()
@@ -39,6 +45,14 @@ def app() -> typer.Typer:
 def _json(app: typer.Typer, *arguments: str) -> tuple[int, Any]:
     result = runner.invoke(app, arguments)
     return result.exit_code, json.loads(result.stdout)
+
+
+def _ended(*arguments: str, path_first: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    path = os.pathsep.join([*([str(path_first)] if path_first else []), *sys.path])
+    command = [sys.executable, "-m", "saphan_cli", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "PYTHONPATH": path}
+    )
 
 
 def _levels(findings: list[dict[str, str]], subject: str) -> set[str]:
@@ -92,6 +106,30 @@ def test_doctor_looks_into_postgresql_and_hides_its_password(
     _, shown = _json(app, "doctor", "--json")
     assert _levels(shown["findings"], "database") == {"wrong"}
     assert "hush" not in json.dumps(shown)
+
+
+def test_doctor_names_a_schema_whose_file_is_missing(tmp_path: Path) -> None:
+    package = Path(saphan_schemas.__file__).parent
+    shutil.copytree(package, tmp_path / "schemas" / package.name)
+    next((tmp_path / "schemas" / package.name / "avro").rglob("*.avsc")).unlink()
+    ended = _ended("doctor", "--json", path_first=tmp_path / "schemas")
+    (row,) = (row for row in json.loads(ended.stdout)["findings"] if row["subject"] == "schemas")
+    assert row["level"] == "wrong"
+    assert ".avsc" in row["found"]
+
+
+@pytest.mark.parametrize("role", ["link", "integrate"])
+def test_a_database_of_a_later_version_is_refused_for_good(role: str, tmp_path: Path) -> None:
+    for file in ("link.db", "state.db"):
+        migrate(f"sqlite:///{tmp_path / 'data' / file}")
+        with sqlite3.connect(tmp_path / "data" / file) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.close()
+    ended = _ended("run", role)
+    # What a supervisor takes as final.
+    assert ended.returncode == 2
+    assert "later version: install that one, or use another database" in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_doctor_tells_a_mistyped_setting(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -168,7 +168,7 @@ def test_a_process_that_ends_for_no_reason_comes_back_too(supervise: Starter, sa
 def test_unusable_settings_are_not_tried_again(supervise: Starter, said: list[str]) -> None:
     supervisor = supervise(_role("mistaken", "exit2"))
     assert wait_until(lambda: supervisor.given_up() == ["mistaken"], DEADLINE_SECONDS)
-    assert "settings cannot be used" in said[0]
+    assert "its settings or its database cannot be used" in said[0]
     assert "mistaken says hello" in said[0]
 
 

@@ -55,9 +55,10 @@ def _database_findings(settings: "Settings") -> "Iterator[Finding]":
 def _database_finding(url: str) -> "Finding":
     from sqlalchemy.engine import make_url
 
+    from saphan_infra.availability import DatabaseTooNewError
     from saphan_infra.machine import Finding
     from saphan_projections.database import DatabaseUnavailable
-    from saphan_projections.migrate import DatabaseTooNewError, pending
+    from saphan_projections.migrate import pending
 
     shown = make_url(url).render_as_string(hide_password=True)
     try:
@@ -80,7 +81,7 @@ def _schema_findings(settings: "Settings") -> "Iterator[Finding]":
 
     try:
         catalogue = default_catalogue()
-    except ValueError as error:
+    except (FileNotFoundError, ValueError) as error:
         advice = "`saphan schemas check` says more; the lock file and the .avsc files must come from one version."
         yield Finding("schemas", "wrong", str(error), advice)
         return
