@@ -42,6 +42,28 @@ def test_the_page_shows_what_was_measured_and_closing_frees_the_port() -> None:
     assert wait_until(lambda: port_is_free(server.port), 10)
 
 
+def _labels(gauge: str, **wanted: str) -> list[dict[str, str]]:
+    samples = (sample for family in metrics.REGISTRY.collect() if family.name == gauge for sample in family.samples)
+    return [sample.labels for sample in samples if wanted.items() <= sample.labels.items()]
+
+
+def test_the_lag_of_a_partition_that_another_process_has_now_goes_away() -> None:
+    metrics.set_lag("one", {("a.v1", 0): 20_000, ("a.v1", 1): 1})
+    metrics.set_lag("other", {("a.v1", 0): 3})
+    metrics.set_lag("one", {("a.v1", 1): 2})
+    assert _labels("saphan_lag_messages", app="one") == [{"app": "one", "topic": "a.v1", "partition": "1"}]
+    assert len(_labels("saphan_lag_messages", app="other")) == 1
+    metrics.set_lag("one", {})
+    assert _labels("saphan_lag_messages", app="one") == []
+
+
+def test_dead_letters_that_are_gone_are_not_shown() -> None:
+    metrics.set_dead_letters({("link", "undecodable"): 4, ("link", "too_large"): 1})
+    metrics.set_dead_letters({("link", "too_large"): 1})
+    assert _labels("saphan_dead_letters", stage="link") == [{"stage": "link", "reason": "too_large"}]
+    metrics.set_dead_letters({})
+
+
 def test_a_silent_feed_looks_old_and_an_older_event_does_not_make_it_older() -> None:
     moment = now_ms() - 60_000
     metrics.saw_event("feed.a", moment)
