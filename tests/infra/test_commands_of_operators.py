@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+from registry_server import Registry, running
 from typer.testing import CliRunner
 
 import saphan_schemas
@@ -106,6 +107,39 @@ def test_doctor_looks_into_postgresql_and_hides_its_password(
     _, shown = _json(app, "doctor", "--json")
     assert _levels(shown["findings"], "database") == {"wrong"}
     assert "hush" not in json.dumps(shown)
+
+
+def _registry_row(app: typer.Typer) -> dict[str, str]:
+    result = runner.invoke(app, ["doctor", "--json"])
+    assert "hush" not in result.output
+    (row,) = (row for row in json.loads(result.stdout)["findings"] if row["subject"] == "schema registry")
+    return dict(row)
+
+
+def test_doctor_asks_the_schema_registry_and_hides_its_password(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(Registry()) as registry:
+        registry.password = "hush"  # noqa: S105 - no real one
+        host = registry.url.removeprefix("http://")
+        monkeypatch.setenv("SAPHAN_SCHEMA_REGISTRY_URL", f"http://pusher:hush@{host}")
+        assert _registry_row(app) == {
+            "subject": "schema registry", "level": "ok", "found": f"{registry.url}, 0 subjects", "advice": "",
+        }  # fmt: skip
+        registry.password = "another"  # noqa: S105 - no real one
+        row = _registry_row(app)
+        assert (row["level"], row["found"]) == ("wrong", f"{registry.url}: refused")
+        assert "user and password" in row["advice"]
+    row = _registry_row(app)
+    assert (row["level"], row["found"]) == ("wrong", f"{registry.url}: no answer that can be used")
+    assert "SAPHAN_SCHEMA_REGISTRY_URL" in row["advice"]
+
+
+def test_doctor_finds_a_registry_that_is_none(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(Registry()) as registry:
+        monkeypatch.setenv("SAPHAN_SCHEMA_REGISTRY_URL", registry.url)
+        registry.answer = lambda *_: (200, 5)  # type: ignore[method-assign]
+        assert _registry_row(app)["level"] == "wrong"
 
 
 def test_doctor_names_a_schema_whose_file_is_missing(tmp_path: Path) -> None:

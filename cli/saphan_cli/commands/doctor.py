@@ -97,18 +97,17 @@ def _schema_findings(settings: "Settings") -> "Iterator[Finding]":
 
 
 def _registry_finding(url: str) -> "Finding":
-    import httpx
-
     from saphan_infra.machine import Finding
+    from saphan_schemas.registry import RegistryRefused, RegistryUnavailable, SchemaRegistry
 
-    try:
-        answer = httpx.get(f"{url}/subjects", timeout=5)
-        answer.raise_for_status()
-        subjects = len(answer.json())
-    except (httpx.HTTPError, ValueError) as error:
-        advice = "Start the registry or look at SAPHAN_SCHEMA_REGISTRY_URL; without one the lock file's ids are used."
-        return Finding("schema registry", "wrong", f"{url}: {type(error).__name__}", advice)
-    return Finding("schema registry", "ok", f"{url}, {subjects} subjects")
+    with SchemaRegistry(url, tries=1) as registry:
+        try:
+            subjects = len(registry.subjects())
+        except RegistryUnavailable as error:
+            return Finding("schema registry", "wrong", f"{registry.address}: no answer that can be used", str(error))
+        except RegistryRefused as error:
+            return Finding("schema registry", "wrong", f"{registry.address}: refused", str(error))
+        return Finding("schema registry", "ok", f"{registry.address}, {subjects} subjects")
 
 
 def _show(findings: "Sequence[Finding]", *, as_json: bool) -> None:
