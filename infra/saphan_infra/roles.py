@@ -71,8 +71,5 @@ def log_path(data_dir: Path, role: str) -> Path:
 
 def announced(data_dir: Path, role: str) -> OwnedProcess | None:
     """The process that last announced itself in this role, if it still runs."""
-    values = read_json(state_path(data_dir, role))
-    if "pid" not in values or "started" not in values:
-        return None
-    process = OwnedProcess(int(values["pid"]), str(values["started"]))
-    return process if process.alive() else None
+    process = OwnedProcess.named_in(read_json(state_path(data_dir, role)))
+    return process if process is not None and process.alive() else None

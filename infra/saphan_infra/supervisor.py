@@ -84,8 +84,8 @@ class Supervisor:
         """End the processes that another supervisor of this directory started and did not end; their roles."""
         ended = []
         for name, values in reversed(read_json(self.data_dir / "run" / STATE_FILE).get("roles", {}).items()):
-            process = OwnedProcess(int(values["pid"]), str(values["started"]))
-            if process.alive():
+            process = OwnedProcess.named_in(values)
+            if process is not None and process.alive():
                 process.end(_PATIENCE_SECONDS)
                 ended.append(name)
         return ended
@@ -196,11 +196,8 @@ def _end(child: _Child) -> None:
 
 def supervisor_process(data_dir: Path) -> OwnedProcess | None:
     """The running supervisor of a data directory; None when there is none."""
-    values = read_json(data_dir / "run" / STATE_FILE)
-    if "pid" not in values:
-        return None
-    process = OwnedProcess(int(values["pid"]), str(values["started"]))
-    return process if process.alive() else None
+    process = OwnedProcess.named_in(read_json(data_dir / "run" / STATE_FILE))
+    return process if process is not None and process.alive() else None
 
 
 def role_statuses(data_dir: Path, roles: Sequence[Role]) -> list[RoleStatus]:
@@ -214,14 +211,14 @@ def _status(data_dir: Path, name: str, supervised: Mapping[str, int | str]) -> R
     values = read_json(state_path(data_dir, name))
     process = announced(data_dir, name)
     state = "stopped" if process is None else "running"
-    pid = None if process is None else process.pid
-    if process is None and supervised and OwnedProcess(int(supervised["pid"]), str(supervised["started"])).alive():
-        state, pid = "starting", int(supervised["pid"])
+    begun = OwnedProcess.named_in(supervised)
+    if process is None and begun is not None and begun.alive():
+        state, process = "starting", begun
     running = state == "running"
     return RoleStatus(
         name,
         state,
-        pid,
+        None if process is None else process.pid,
         values.get("started_at") if running else None,
         values.get("metrics_port") if running else None,
         int(supervised.get("restarts", 0)),

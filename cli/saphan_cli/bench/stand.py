@@ -214,16 +214,14 @@ def _quietly_end(made: Stand) -> None:
 def _clear_leftovers(settings: Settings) -> None:
     for directory in settings.data_dir.glob(f"{_PREFIX}*"):
         state = read_json(directory / _STATE_FILE)
-        if not state or _process(state).alive():
+        owner = OwnedProcess.named_in(state)
+        if owner is None or owner.alive():
             continue
-        for child in state["children"]:
-            _process(child).end(_PATIENCE_SECONDS)
+        for child in map(OwnedProcess.named_in, state["children"]):
+            if child is not None:
+                child.end(_PATIENCE_SECONDS)
         for state_file in directory.rglob(STATE_FILE):
             Supervisor(state_file.parents[1], (), (), {}).end_leftovers()
         left = settings.model_copy(update={"data_dir": directory, "cache_dir": settings.downloads_dir})
         stop_services(left)
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _process(values: dict[str, object]) -> OwnedProcess:
-    return OwnedProcess(int(str(values["pid"])), str(values["started"]))
