@@ -219,9 +219,12 @@ def clear_data(settings: Settings) -> list[str]:
 
     Downloads, reports and whatever else lies there stay. Raises PlatformRunning while something of it runs.
     """
-    running = local_kafka(settings).process or supervisor_process(settings.data_dir)
-    if running is not None:
-        message = f"{settings.data_dir} is in use by process {running.pid}. Run `saphan down` first."
+    running = _running(settings)
+    if running:
+        message = (
+            f"{settings.data_dir} is in use: {', '.join(running)}. Run `saphan down` first; it does not end what was "
+            "started by `saphan run`."
+        )
         raise PlatformRunning(message)
     files = [path for pattern in _STATE_FILES for path in settings.data_dir.glob(pattern)]
     directories = [settings.data_dir / name for name in _STATE_DIRECTORIES if (settings.data_dir / name).is_dir()]
@@ -230,6 +233,17 @@ def clear_data(settings: Settings) -> list[str]:
     for path in directories:
         shutil.rmtree(path)
     return sorted(path.name for path in [*files, *directories])
+
+
+def _running(settings: Settings) -> list[str]:
+    """What of a data directory runs, each with its process id."""
+    supervisor = supervisor_process(settings.data_dir)
+    found = {"supervisor": None if supervisor is None else supervisor.pid}
+    found |= {row.role: row.pid for row in role_statuses(settings.data_dir, roles_of(settings))}
+    services: list[LocalKafka | LocalPostgres] = [local_kafka(settings)]
+    services += [local_postgres(settings)] if settings.postgres_dir.exists() else []
+    found |= {type(service).__name__: service.process.pid for service in services if service.process is not None}
+    return [f"{name} (process {pid})" for name, pid in found.items() if pid is not None]
 
 
 def _refuse_second_database(settings: Settings) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.kafka_admin import wait_for_broker
-from saphan_infra.owned_process import OwnedProcess, read_json, wait_until
+from saphan_infra.owned_process import OwnedProcess, read_json, wait_until, write_json
 from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data, take_down
 from saphan_infra.roles import Role, announced, log_path, roles_of
 from saphan_infra.service_watch import ServiceWatch
@@ -286,6 +286,24 @@ def test_starting_over_deletes_what_the_platform_keeps_and_nothing_else(tmp_path
     clear_data(Settings(data_dir=tmp_path))
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["cache", "mine", "mine.db", "reports", "saphan.toml"]
+
+
+def _note(path: Path, process: OwnedProcess) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"pid": process.pid, "started": process.started})
+
+
+@pytest.mark.parametrize(
+    ("state_file", "name"),
+    [("postgres/postgres.json", "Postgres"), ("kafka/broker.json", "Kafka"), ("run/link.json", "link")],
+)
+def test_starting_over_deletes_nothing_under_what_still_runs(tmp_path: Path, state_file: str, name: str) -> None:
+    _note(tmp_path / state_file, OwnedProcess.of(os.getpid()))
+    (tmp_path / "state.db").touch()
+    with pytest.raises(PlatformRunning, match=f"{name}.*process {os.getpid()}"):
+        clear_data(Settings(data_dir=tmp_path))
+    assert (tmp_path / "state.db").exists()
+    assert (tmp_path / state_file).exists()
 
 
 def test_a_data_directory_keeps_its_kind_of_database(tmp_path: Path) -> None:
