@@ -105,9 +105,9 @@ def _download(
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix="incoming-") as incoming:
         context = _context(Path(incoming), repository_url)
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-            arrivals = pool.map(lambda file: _arrived(context, file), missing)
-            for count, (file, path) in enumerate(zip(missing, arrivals, strict=True), start=1):
-                path.replace(directory / file.file_name)
+            # Each is kept as soon as it is here: another one that does not come takes nothing with it.
+            arrivals = pool.map(lambda file: _arrived(context, file).replace(directory / file.file_name), missing)
+            for count, _ in enumerate(arrivals, start=1):
                 if count % 10 == 0 or count == len(missing):
                     report(f"{what}: {count} of {len(missing)} files")
 
