@@ -197,7 +197,7 @@ class MetricsServer:
 def serve(host: str = "127.0.0.1", port: int = 0) -> MetricsServer:
     """Show the metrics at http://host:port/metrics, on a thread of its own. Port 0: a free one, see ``port`` of the result.
 
-    Raises OSError when the port is taken.
+    Raises OSError when the port is taken or the address is none of this machine's.
     """
     server: WSGIServer
     server, thread = start_http_server(port, host, REGISTRY)

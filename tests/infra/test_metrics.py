@@ -9,6 +9,8 @@ from saphan_infra import metrics
 from saphan_infra.clock import now_ms
 from saphan_infra.metrics import Workforce
 from saphan_infra.owned_process import port_is_free, wait_until
+from saphan_infra.serving import metrics_served
+from saphan_infra.settings import Settings, SettingsError
 
 ALLOWED_LABELS = {
     "feed", "app", "topic", "partition", "stage", "reason", "state", "group", "denominator", "sink", "outcome", "consumer", "le",
@@ -89,6 +91,25 @@ def test_a_taken_port_is_refused() -> None:
             metrics.serve("127.0.0.1", server.port)
     finally:
         server.close()
+
+
+def test_a_process_whose_metrics_port_is_taken_shows_them_on_another_one() -> None:
+    server = metrics.serve()
+    try:
+        with metrics_served(Settings(metrics_port=server.port)) as other:
+            assert other.port != server.port
+            assert "saphan_alerts" in _page(other.port)
+    finally:
+        server.close()
+
+
+def test_an_address_that_is_not_this_machine_s_is_a_wrong_setting() -> None:
+    with (
+        pytest.raises(SettingsError, match=r"SAPHAN_METRICS_HOST.*expected an address of this machine"),
+        # Kept for documentation: no machine has it.
+        metrics_served(Settings(metrics_host="192.0.2.1")),
+    ):
+        pass
 
 
 def test_every_metric_is_ours_has_help_and_labels_that_name_no_one() -> None:
