@@ -70,7 +70,9 @@ def _pytest(arguments: Sequence[str]) -> _Check:
 
 def _side_by_side() -> Sequence[str]:
     """The whole suite in a process a core. What is asked for by name runs in one, which a debugger can stop."""
-    processes = min(os.cpu_count() or 1, _TEST_PROCESSES_MAX)
+    from saphan_infra.machine import processes_at_once
+
+    processes = min(processes_at_once(), _TEST_PROCESSES_MAX)
     # A file's tests share servers and folders that take long to make.
     return ("--numprocesses", str(processes), "--dist", "loadfile") if processes > 1 else ()
 
