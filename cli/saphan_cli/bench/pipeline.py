@@ -8,10 +8,11 @@ from saphan_cli.bench.figures import Span, StageUse, span_report
 from saphan_cli.bench.looking import Eye, Look, looking_at
 from saphan_cli.bench.province import Loaded, Province, load
 from saphan_cli.bench.speed import speed
-from saphan_cli.bench.stand import LINK, Stand, integrate_roles
+from saphan_cli.bench.stand import Stand
 from saphan_cli.bench.usage import Usage, machine, peak_rss_mib
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.machine import processes_at_once
+from saphan_infra.roles import LINK, integrate_roles
 from saphan_infra.settings import Settings
 from saphan_projections.migrate import migrate
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_INTEGRATED, WORKER_RECORDS
