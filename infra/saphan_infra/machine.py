@@ -5,7 +5,6 @@ import os
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -53,7 +52,7 @@ def processes_at_once() -> int:
 
 def machine_findings(settings: Settings) -> Iterator[Finding]:
     """What can be seen without Kafka and the database."""
-    yield _python()
+    yield Finding("python", "ok", platform.python_version())
     yield _java(settings)
     yield _disk(settings.data_dir)
     yield _writable(settings.data_dir)
@@ -62,13 +61,6 @@ def machine_findings(settings: Settings) -> Iterator[Finding]:
     yield _clock()
     yield _pseudonym_key(settings)
     yield from _variables()
-
-
-def _python() -> Finding:
-    version = platform.python_version()
-    if sys.version_info < (3, 11):  # noqa: UP036 - what it finds at run time is what matters here
-        return Finding("python", "wrong", version, "Saphan needs Python 3.11 or later.")
-    return Finding("python", "ok", version)
 
 
 def _java(settings: Settings) -> Finding:

@@ -208,7 +208,7 @@ def test_when_all_pass_pytest_has_the_last_word(capfd: pytest.CaptureFixture[str
 
 def test_the_checks_are_those_of_the_contract() -> None:
     names = [check.name for check in test_command._checks()]
-    assert names[:4] == ["ruff check", "ruff format", "mypy", "import-linter"]
+    assert names == ["ruff check", "ruff format", "mypy", "import-linter", "schemas"]
     arguments = test_command._pytest(["-k", "x"]).command
     assert arguments[-2:] == ("-k", "x")
 

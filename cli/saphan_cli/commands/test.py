@@ -53,15 +53,13 @@ def _require_checkout() -> None:
 
 def _checks() -> list[_Check]:
     binaries = Path(sys.executable).parent
-    found = [
+    return [
         _Check("ruff check", (str(binaries / "ruff"), "check", "--quiet", ".")),
         _Check("ruff format", (str(binaries / "ruff"), "format", "--check", "--quiet", ".")),
         _Check("mypy", (sys.executable, "-m", "mypy")),
         _Check("import-linter", (str(binaries / "lint-imports"),)),
+        _Check("schemas", (sys.executable, "-m", "saphan_cli", "schemas", "check")),
     ]
-    if find_spec("saphan_cli.commands.schemas") is not None:
-        found.append(_Check("schemas", (sys.executable, "-m", "saphan_cli", "schemas", "check")))
-    return found
 
 
 def _pytest(arguments: Sequence[str]) -> _Check:
