@@ -30,8 +30,10 @@ class Registry:
         self.forged_schema: str | None = None
         self.url = ""
 
-    def answer(self, method: str, path: list[str], body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    def answer(self, method: str, path: list[str], body: dict[str, Any]) -> tuple[int, Any]:
         match method, path:
+            case "GET", ["subjects"]:
+                return 200, list(self.subjects)
             case "POST", ["subjects", subject, "versions"]:
                 return self._register(subject, body["schema"])
             case "POST", ["subjects", subject]:
@@ -109,7 +111,7 @@ def running(registry: Registry) -> Iterator[Registry]:
 
         do_GET = do_POST = do_PUT = _serve  # noqa: N815 - the server's names
 
-        def _send(self, status: int, answer: dict[str, Any]) -> None:
+        def _send(self, status: int, answer: Any) -> None:
             content = json.dumps(answer).encode()
             self.send_response(status)
             self.send_header("Content-Type", CONTENT_TYPE)

@@ -25,6 +25,8 @@ _DAY_MS = 86_400_000
 #: The simulated time that is sent at once; finer would only make more, smaller transactions.
 _STEP_MS = 3_600_000
 _ENDS_SECONDS = 0.25
+#: Longer than closing the connection may take.
+_STOP_SECONDS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,15 @@ class DemoStream:
         self._pause.set()
 
     def stop(self) -> None:
-        """Stop; what was sent is acknowledged and noted."""
+        """Stop; what was sent is acknowledged and noted, or ``failure`` says that Kafka did not answer in time."""
         self._pause.set()
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_STOP_SECONDS)
+        if self._thread.is_alive():
+            # Publishing waits for Kafka for ever, but whoever stops the demo does not. The thread ends with the process.
+            self.failure = TimeoutError(
+                f"Kafka did not answer within {_STOP_SECONDS} s, the last messages may be missing"
+            )
 
     def end_offsets(self) -> Mapping[str, Mapping[int, int]]:
         """The newest known end of each partition of the feeds and of worker.records.v2."""

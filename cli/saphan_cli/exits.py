@@ -21,13 +21,16 @@ def stop(message: str, code: int) -> NoReturn:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn the platform's errors into a message and an exit code: settings 2, a service that is away 3, Ctrl-C 130."""
-    from saphan_infra.availability import ServiceUnavailable
+    """Turn the platform's errors into a message and an exit code.
+
+    Settings or a database that cannot be used 2, a service that is away 3, Ctrl-C 130.
+    """
+    from saphan_infra.availability import DatabaseTooNewError, ServiceUnavailable
     from saphan_infra.settings import SettingsError
 
     try:
         yield
-    except SettingsError as error:
+    except (SettingsError, DatabaseTooNewError) as error:
         stop(str(error), USAGE)
     except ServiceUnavailable as error:
         stop(str(error), UNREACHABLE)

@@ -1,4 +1,4 @@
-"""What a person is told when a service that the platform needs does not answer."""
+"""What a person is told when a service that the platform needs does not answer, or cannot be used."""
 
 
 class ServiceUnavailable(ConnectionError):
@@ -11,6 +11,10 @@ class BrokerUnavailable(ServiceUnavailable):
 
 class DatabaseServerUnavailable(ServiceUnavailable):
     """The local PostgreSQL could not be started or does not answer."""
+
+
+class DatabaseTooNewError(RuntimeError):
+    """The tables were made by a later version of Saphan than this one. Waiting does not help; commands exit with code 2."""
 
 
 class DownloadFailed(ServiceUnavailable):

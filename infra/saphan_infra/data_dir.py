@@ -1,24 +1,24 @@
 """What a data directory says about its local services, whether they run or not."""
 
-import json
 from pathlib import Path
+
+from saphan_infra.owned_process import read_json
 
 
 def local_bootstrap(kafka_dir: Path) -> str | None:
     """Address that the local broker of a directory listens on; None before its first start."""
-    try:
-        address = json.loads((kafka_dir / "broker.json").read_text(encoding="utf-8"))["bootstrap"]
-    except (OSError, ValueError, KeyError):
-        return None
-    return str(address)
+    address = read_json(kafka_dir / "broker.json").get("bootstrap")
+    return None if address is None else str(address)
 
 
 def local_database_url(postgres_dir: Path) -> str | None:
     """SQLAlchemy URL of the local PostgreSQL of a directory; None before its first start."""
+    port = read_json(postgres_dir / "postgres.json").get("port")
     try:
-        port = json.loads((postgres_dir / "postgres.json").read_text(encoding="utf-8"))["port"]
         password = (postgres_dir / "password").read_text(encoding="utf-8")
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError):
+        return None
+    if port is None:
         return None
     return f"postgresql+psycopg://saphan:{password}@127.0.0.1:{port}/saphan"
 

@@ -20,6 +20,7 @@ from kafka.errors import (
 
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds, wait_seconds
+from saphan_infra.owned_process import wait_until
 from saphan_schemas.topics import Topic
 
 _ANSWER_SECONDS_MAX = 15
@@ -122,12 +123,15 @@ def wait_for_broker(
 def ensure_topics(
     bootstrap: str, topics: Iterable[Topic], replication: int = 1, security: Security | None = None
 ) -> list[str]:
-    """Create what is missing; existing topics are left as they are. The names of those created."""
+    """Create what is missing; existing topics are left as they are. The names of those created, which can be used then.
+
+    Raises BrokerUnavailable.
+    """
     with administrator(bootstrap, security) as client:
         existing = set(client.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         created = [topic.name for topic in missing if _create(client, topic, replication)]
-        _wait_for_leaders(client, created)
+        _wait_for_leaders(client, bootstrap, created)
         return created
 
 
@@ -140,19 +144,31 @@ def _create(client: KafkaAdminClient, topic: Topic, replication: int) -> bool:
     return True
 
 
-def _wait_for_leaders(client: KafkaAdminClient, names: Sequence[str]) -> None:
-    deadline = monotonic_seconds() + _ANSWER_SECONDS_MAX
-    while names and monotonic_seconds() < deadline:
+def _wait_for_leaders(client: KafkaAdminClient, bootstrap: str, names: Sequence[str]) -> None:
+    def led() -> bool:
         rows = client.describe_topics(list(names))
-        if all(row["partitions"] and not row.get("error_code") for row in rows) and all(
+        return all(row["partitions"] and not row.get("error_code") for row in rows) and all(
             part.get("leader_id", part.get("leader", -1)) >= 0 for row in rows for part in row["partitions"]
-        ):
-            return
-        wait_seconds(0.05)
+        )
+
+    if names and not wait_until(led, _ANSWER_SECONDS_MAX):
+        raise _too_late(bootstrap, f"did not give every partition of {', '.join(names)} a leader")
+
+
+def _wait_until_gone(client: KafkaAdminClient, bootstrap: str, names: Sequence[str]) -> None:
+    if not wait_until(lambda: not set(names) & set(client.list_topics()), _ANSWER_SECONDS_MAX):
+        raise _too_late(bootstrap, f"still has topics that are to be deleted ({', '.join(names)})")
+
+
+def _too_late(bootstrap: str, what: str) -> BrokerUnavailable:
+    return BrokerUnavailable(f"Kafka at {bootstrap} {what} after {_ANSWER_SECONDS_MAX} s. Its log says why; try again.")
 
 
 def delete_topics(bootstrap: str, names: Iterable[str], security: Security | None = None) -> None:
-    """Delete topics with all their messages; missing ones are fine. Returns when the broker lists them no more."""
+    """Delete topics with all their messages; missing ones are fine. Returns when the broker lists them no more.
+
+    Raises BrokerUnavailable.
+    """
     with administrator(bootstrap, security) as client:
         doomed = sorted(set(names) & set(client.list_topics()))
         for name in doomed:
@@ -160,9 +176,7 @@ def delete_topics(bootstrap: str, names: Iterable[str], security: Security | Non
                 client.delete_topics([name], timeout_ms=_ANSWER_SECONDS_MAX * 1000)
             except UnknownTopicOrPartitionError:
                 continue
-        deadline = monotonic_seconds() + _ANSWER_SECONDS_MAX
-        while set(doomed) & set(client.list_topics()) and monotonic_seconds() < deadline:
-            wait_seconds(0.05)
+        _wait_until_gone(client, bootstrap, doomed)
 
 
 def topic_differences(

@@ -41,7 +41,7 @@ def _ssl_context(settings: Settings) -> ssl.SSLContext:
                 settings.kafka_ssl_keyfile,
                 password.get_secret_value() if password is not None else None,
             )
-    except (OSError, ssl.SSLError) as error:
+    except OSError as error:
         message = (
             f"A TLS file cannot be used ({type(error).__name__}: {error.strerror or 'unreadable'}). Check "
             f"SAPHAN_KAFKA_SSL_CAFILE ({settings.kafka_ssl_cafile}), SAPHAN_KAFKA_SSL_CERTFILE "

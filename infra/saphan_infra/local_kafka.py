@@ -79,11 +79,8 @@ class LocalKafka:
     @property
     def process(self) -> OwnedProcess | None:
         """The running broker; None when it does not run."""
-        state = self._state()
-        if "pid" not in state:
-            return None
-        process = OwnedProcess(int(state["pid"]), str(state["started"]))
-        if process.alive():
+        process = OwnedProcess.named_in(self._state())
+        if process is None or process.alive():
             return process
         process.bury()
         return None

@@ -11,7 +11,8 @@ import subprocess
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,8 @@ class LocalPostgres:
     @property
     def process(self) -> OwnedProcess | None:
         """The running server; None when it does not run."""
-        state = read_json(self._directory / STATE_FILE)
-        if "pid" not in state:
-            return None
-        process = OwnedProcess(int(state["pid"]), str(state["started"]))
-        if process.alive():
+        process = OwnedProcess.named_in(read_json(self._directory / STATE_FILE))
+        if process is None or process.alive():
             return process
         process.bury()
         return None
@@ -111,20 +109,30 @@ class LocalPostgres:
             process.end(_PATIENCE_SECONDS, first=signal.SIGINT)
 
     def create_database(self, name: str) -> str:
-        """The URL of a database of this name, made when it is missing. ``name``: lower-case letters, digits, underscores."""
+        """The URL of a database of this name, made when it is missing. ``name``: lower-case letters, digits, underscores.
+
+        Raises DatabaseServerUnavailable.
+        """
         with self._connected() as connection:
             if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,)).fetchone():
                 connection.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
         return self.url(name)
 
     def drop_database(self, name: str) -> None:
-        """Delete a database and end whoever is connected to it."""
+        """Delete a database and end whoever is connected to it. Raises DatabaseServerUnavailable."""
         with self._connected() as connection:
             statement = psycopg.sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)")
             connection.execute(statement.format(psycopg.sql.Identifier(name)))
 
-    def _connected(self) -> psycopg.Connection[Any]:
-        return psycopg.connect(f"postgresql://{self._authority()}/postgres", autocommit=True, connect_timeout=5)
+    @contextmanager
+    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
+        address = f"postgresql://{self._authority()}/postgres"
+        try:
+            with psycopg.connect(address, autocommit=True, connect_timeout=5) as connection:
+                yield connection
+        except psycopg.Error as error:
+            message = f"The local PostgreSQL refused: {str(error).strip()}. Its log is {self.log_path}."
+            raise DatabaseServerUnavailable(message) from error
 
     def _authority(self) -> str:
         port = read_json(self._directory / STATE_FILE).get("port")
@@ -163,8 +171,9 @@ class LocalPostgres:
         """Wait until it answers; False when it ended instead. Raises DatabaseServerUnavailable when it does neither."""
         while True:
             try:
-                self._connected().close()
-            except psycopg.OperationalError as error:
+                with self._connected():
+                    pass
+            except DatabaseServerUnavailable as error:
                 if not process.alive():
                     process.bury()  # the next server would take the dead one's id in the lock file for a living one
                     return False

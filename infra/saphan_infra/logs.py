@@ -1,4 +1,4 @@
-"""What a log line may hold: JSON on stderr for everything, our own and the libraries', and no personal data (C6)."""
+"""What a log line may hold: JSON on stderr for everything, our own and the libraries', and no personal data."""
 
 import logging
 import re

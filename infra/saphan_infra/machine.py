@@ -1,10 +1,10 @@
 """Whether this machine can run the platform: Python, Java, disk, ports, clock. Looks only; changes nothing."""
 
+import math
 import os
 import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -20,6 +20,7 @@ _DISK_BYTES_LOW = 5 * _GIB
 #: The schema lock file was made after this moment: a clock before it is wrong (2026-01-01).
 _EARLIEST_MS = 1_767_225_600_000
 _MEMORY_BYTES_LOW = 2 * _GIB
+_CPU_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Finding(NamedTuple):
@@ -31,9 +32,27 @@ class Finding(NamedTuple):
     advice: str = ""
 
 
+def usable_cores() -> float:
+    """How many cores this process may use, which may be fewer than there are, and a fraction in a container."""
+    try:
+        cores = float(len(os.sched_getaffinity(0)))
+    except AttributeError:  # only Linux binds processes to cores
+        cores = float(os.cpu_count() or 1)
+    try:
+        quota, _, period = _CPU_QUOTA.read_text(encoding="ascii").partition(" ")
+    except OSError:
+        return cores
+    return min(cores, int(quota) / int(period)) if quota.strip().isdigit() else cores
+
+
+def processes_at_once() -> int:
+    """How many busy processes have a core each, at least one."""
+    return max(1, math.ceil(usable_cores()))
+
+
 def machine_findings(settings: Settings) -> Iterator[Finding]:
     """What can be seen without Kafka and the database."""
-    yield _python()
+    yield Finding("python", "ok", platform.python_version())
     yield _java(settings)
     yield _disk(settings.data_dir)
     yield _writable(settings.data_dir)
@@ -42,13 +61,6 @@ def machine_findings(settings: Settings) -> Iterator[Finding]:
     yield _clock()
     yield _pseudonym_key(settings)
     yield from _variables()
-
-
-def _python() -> Finding:
-    version = platform.python_version()
-    if sys.version_info < (3, 11):  # noqa: UP036 - what it finds at run time is what matters here
-        return Finding("python", "wrong", version, "Saphan needs Python 3.11 or later.")
-    return Finding("python", "ok", version)
 
 
 def _java(settings: Settings) -> Finding:
@@ -103,7 +115,7 @@ def _memory() -> Finding:
         size = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return Finding("memory", "not checked", "this system does not tell its memory")
-    found = f"{size / _GIB:.1f} GiB, {os.cpu_count()} processors"
+    found = f"{size / _GIB:.1f} GiB, {usable_cores():g} processors"
     if size < _MEMORY_BYTES_LOW:
         return Finding(
             "memory", "warning", found, "The broker and the platform want 2 GiB; lower SAPHAN_KAFKA_HEAP_MB."

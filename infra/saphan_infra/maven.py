@@ -6,12 +6,11 @@ jgo finds and downloads; the lock says what must arrive, so a half-finished or a
 import fcntl
 import hashlib
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -50,6 +49,16 @@ def to_stderr(line: str) -> None:
     """Show one line of progress."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def unfailing(report: Report) -> Report:
+    """The same, but a line that cannot be written is lost: whoever watches over processes goes on with a full disk."""
+
+    def say(line: str) -> None:
+        with suppress(OSError):
+            report(line)
+
+    return say
 
 
 def fetch(
@@ -93,16 +102,17 @@ def _download(
 ) -> None:
     report(f"{what}: downloading {len(missing)} files from Maven Central, once …")
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix="incoming-") as incoming:
-        context = _context(Path(incoming), repository_url)
+        context = maven_context(Path(incoming), repository_url)
         with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE) as pool:
-            arrivals = pool.map(lambda file: _arrived(context, file), missing)
-            for count, (file, path) in enumerate(zip(missing, arrivals, strict=True), start=1):
-                path.replace(directory / file.file_name)
+            # Each is kept as soon as it is here: another one that does not come takes nothing with it.
+            arrivals = pool.map(lambda file: _arrived(context, file).replace(directory / file.file_name), missing)
+            for count, _ in enumerate(arrivals, start=1):
                 if count % 10 == 0 or count == len(missing):
                     report(f"{what}: {count} of {len(missing)} files")
 
 
-def _context(incoming: Path, repository_url: str | None) -> Any:
+def maven_context(incoming: Path, repository_url: str | None) -> Any:
+    """Where jgo downloads to and from: Maven Central, or a mirror of it."""
     from jgo.maven import MavenContext
 
     repositories = {"mirror": repository_url} if repository_url else None
@@ -136,25 +146,3 @@ def sha256_of(path: Path) -> str:
     """Hex digest of a file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def resolve_coordinates(root: str, incoming: Path) -> list[str]:
-    """All coordinates that a Maven artifact needs at run time, itself first: for making the lock file anew."""
-    group, artifact, version = root.split(":")
-    context = _context(incoming, os.environ.get("SAPHAN_MAVEN_REPOSITORY_URL"))
-    _, nodes = context.pom_dependency_list(context.project(group, artifact).at_version(version).pom())
-    rows = [node.dep for node in nodes if node.dep.scope in ("compile", "runtime")]
-    return [root, *(f"{row.groupId}:{row.artifactId}:{row.version}" for row in rows)]
-
-
-def digests(coordinates: Sequence[str], incoming: Path) -> dict[str, str]:
-    """Coordinate → SHA-256 of what Maven Central serves now: for making the lock file anew."""
-    context = _context(incoming, os.environ.get("SAPHAN_MAVEN_REPOSITORY_URL"))
-    found = {}
-    for coordinate in coordinates:
-        group, artifact, version, *classifier = coordinate.split(":")
-        component = context.project(group, artifact).at_version(version)
-        found[coordinate] = sha256_of(
-            Path(component.artifact(classifier=classifier[0] if classifier else "").resolve())
-        )
-    return found

@@ -6,6 +6,7 @@ Labels name feeds, topics, applications, states and reasons; never a person, an 
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeVar
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
@@ -111,6 +112,8 @@ OUTBOX = Gauge(
     "saphan_outbox_messages", "Committed messages that Kafka has not acknowledged yet.", ["app"], registry=REGISTRY
 )
 
+_Labels = TypeVar("_Labels", bound=tuple[str, ...])
+_shown: dict[tuple[Gauge, str], set[tuple[str, ...]]] = {}
 _newest: dict[tuple[Gauge, str], int] = {}
 _newest_lock = threading.Lock()
 
@@ -136,9 +139,17 @@ def _keep_newest(gauge: Gauge, feed: str, moment_ms: int) -> None:
 
 
 def set_lag(app: str, lag: Mapping[tuple[str, int], int]) -> None:
-    """Messages not processed yet, by (topic, partition)."""
-    for (topic, partition), messages in lag.items():
-        LAG.labels(app, topic, str(partition)).set(messages)
+    """Messages not processed yet, by (topic, partition); what is not named is not this application's any more."""
+    _show_only(LAG, app, {(app, topic, str(partition)): messages for (topic, partition), messages in lag.items()})
+
+
+def _show_only(gauge: Gauge, group: str, values: Mapping[_Labels, int]) -> None:
+    """These numbers of a group, and no others: one that nobody renews would look like a fresh one."""
+    for labels in _shown.get((gauge, group), set()) - set(values):
+        gauge.remove(*labels)
+    for labels, value in values.items():
+        gauge.labels(*labels).set(value)
+    _shown[gauge, group] = set(values)
 
 
 def set_alerts(counts: Mapping[str, int]) -> None:
@@ -167,9 +178,8 @@ def set_workers(workforce: Workforce) -> None:
 
 
 def set_dead_letters(counts: Mapping[tuple[str, str], int]) -> None:
-    """Dead letters by (stage, reason)."""
-    for (stage, reason), messages in counts.items():
-        DEAD_LETTERS.labels(stage, reason).set(messages)
+    """Dead letters by (stage, reason); of what is not named there are none."""
+    _show_only(DEAD_LETTERS, "", counts)
 
 
 def _share(part: int, whole: int) -> float:
@@ -187,7 +197,7 @@ class MetricsServer:
 def serve(host: str = "127.0.0.1", port: int = 0) -> MetricsServer:
     """Show the metrics at http://host:port/metrics, on a thread of its own. Port 0: a free one, see ``port`` of the result.
 
-    Raises OSError when the port is taken.
+    Raises OSError when the port is taken or the address is none of this machine's.
     """
     server: WSGIServer
     server, thread = start_http_server(port, host, REGISTRY)

@@ -35,6 +35,13 @@ class OwnedProcess:
             raise ProcessLookupError(message)
         return cls(pid, started)
 
+    @classmethod
+    def named_in(cls, values: Mapping[str, Any]) -> Self | None:
+        """The process that a state file names; None when it names none."""
+        if "pid" not in values or "started" not in values:
+            return None
+        return cls(int(values["pid"]), str(values["started"]))
+
     def alive(self) -> bool:
         """Whether it still runs (a zombie does not)."""
         return start_mark(self.pid) == self.started

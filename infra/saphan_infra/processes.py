@@ -81,7 +81,7 @@ class Platform:
         try:
             self.start_services(postgres=postgres)
             self._supervisor = Supervisor(
-                self._settings.data_dir, self._roles, self._command, self._child_environment(), self._report
+                self._settings.data_dir, self._roles, self._command, child_environment(self._settings), self._report
             )
             self._supervisor.start()
             self._watch = ServiceWatch(self._local_services(), self._report)
@@ -151,13 +151,6 @@ class Platform:
             raise PlatformRunning(message) from None
         self._lock_file = handle
 
-    def _child_environment(self) -> dict[str, str]:
-        # The children get exactly these settings, whatever file or variables lie around where they start.
-        nothing = self._settings.data_dir / "run" / "no-settings.toml"
-        nothing.write_text("# The supervisor hands every setting over in the environment.\n", encoding="utf-8")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
-        return {**kept, **environment_of(self._settings), CONFIG_VARIABLE: str(nothing), "PYTHONUNBUFFERED": "1"}
-
     def _wait_until_ready(self, supervisor: Supervisor, stop: threading.Event) -> None:
         def settled() -> bool:
             return stop.is_set() or not supervisor.pending() or bool(supervisor.given_up())
@@ -171,6 +164,15 @@ class Platform:
             ends = "\n".join(f"The end of {log}:\n{tail(log)}" for _, log in logs)
             message = f"These did not come up: {', '.join(late)}. `saphan doctor` looks for the cause.\n{ends}"
             raise RoleFailed(message)
+
+
+def child_environment(settings: Settings) -> dict[str, str]:
+    """What a process of the platform gets: exactly these settings, whatever file or variables lie around where it starts."""
+    nothing = settings.data_dir / "run" / "no-settings.toml"
+    nothing.parent.mkdir(parents=True, exist_ok=True)
+    nothing.write_text("# Whoever starts this process hands every setting over in the environment.\n", encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
+    return {**kept, **environment_of(settings), CONFIG_VARIABLE: str(nothing), "PYTHONUNBUFFERED": "1"}
 
 
 def local_kafka(settings: Settings, report: Report = to_stderr) -> LocalKafka:
@@ -219,9 +221,12 @@ def clear_data(settings: Settings) -> list[str]:
 
     Downloads, reports and whatever else lies there stay. Raises PlatformRunning while something of it runs.
     """
-    running = local_kafka(settings).process or supervisor_process(settings.data_dir)
-    if running is not None:
-        message = f"{settings.data_dir} is in use by process {running.pid}. Run `saphan down` first."
+    running = _running(settings)
+    if running:
+        message = (
+            f"{settings.data_dir} is in use: {', '.join(running)}. Run `saphan down` first; it does not end what was "
+            "started by `saphan run`."
+        )
         raise PlatformRunning(message)
     files = [path for pattern in _STATE_FILES for path in settings.data_dir.glob(pattern)]
     directories = [settings.data_dir / name for name in _STATE_DIRECTORIES if (settings.data_dir / name).is_dir()]
@@ -230,6 +235,17 @@ def clear_data(settings: Settings) -> list[str]:
     for path in directories:
         shutil.rmtree(path)
     return sorted(path.name for path in [*files, *directories])
+
+
+def _running(settings: Settings) -> list[str]:
+    """What of a data directory runs, each with its process id."""
+    supervisor = supervisor_process(settings.data_dir)
+    found = {"supervisor": None if supervisor is None else supervisor.pid}
+    found |= {row.role: row.pid for row in role_statuses(settings.data_dir, roles_of(settings))}
+    services: list[LocalKafka | LocalPostgres] = [local_kafka(settings)]
+    services += [local_postgres(settings)] if settings.postgres_dir.exists() else []
+    found |= {type(service).__name__: service.process.pid for service in services if service.process is not None}
+    return [f"{name} (process {pid})" for name, pid in found.items() if pid is not None]
 
 
 def _refuse_second_database(settings: Settings) -> None:

@@ -39,17 +39,26 @@ def integrate_name(slot: int) -> str:
     return f"integrate-{slot}"
 
 
+LINK = Role("link", ("run", "link"))
+
+
+def integrate_roles(settings: Settings) -> tuple[Role, ...]:
+    """The integrate processes that the settings ask for."""
+    return tuple(
+        Role(integrate_name(slot), ("run", "integrate", "--slot", str(slot)))
+        for slot in range(settings.integrate_workers)
+    )
+
+
 def roles_of(settings: Settings) -> tuple[Role, ...]:
     """The processes to start, in this order; they are stopped in the reverse order.
 
     With a fixed SAPHAN_METRICS_PORT the first gets that port and each next one the next port.
     """
-    integrators = [
-        (integrate_name(slot), ("run", "integrate", "--slot", str(slot))) for slot in range(settings.integrate_workers)
-    ]
-    rows = [("link", ("run", "link")), *integrators, ("delivery", ("run", "delivery")), ("metrics", ("run", "metrics"))]
+    consumers = (Role("delivery", ("run", "delivery")), Role("metrics", ("run", "metrics")))
+    rows = (LINK, *integrate_roles(settings), *consumers)
     first = settings.metrics_port
-    return tuple(Role(name, words, first + index if first else 0) for index, (name, words) in enumerate(rows))
+    return tuple(row._replace(metrics_port=first + index if first else 0) for index, row in enumerate(rows))
 
 
 def announce(data_dir: Path, role: str, metrics_port: int) -> None:
@@ -71,8 +80,5 @@ def log_path(data_dir: Path, role: str) -> Path:
 
 def announced(data_dir: Path, role: str) -> OwnedProcess | None:
     """The process that last announced itself in this role, if it still runs."""
-    values = read_json(state_path(data_dir, role))
-    if "pid" not in values or "started" not in values:
-        return None
-    process = OwnedProcess(int(values["pid"]), str(values["started"]))
-    return process if process.alive() else None
+    process = OwnedProcess.named_in(read_json(state_path(data_dir, role)))
+    return process if process is not None and process.alive() else None

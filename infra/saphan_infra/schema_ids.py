@@ -19,5 +19,6 @@ def use_schema_ids(settings: Settings) -> None:
     except RegistryUnavailable as away:
         raise ServiceUnavailable(str(away)) from away
     except (RegistryRefused, ValueError) as refused:
-        message = f"SAPHAN_SCHEMA_REGISTRY_URL: {refused} Run `saphan schemas push` first."
+        # Each says itself what to do: pushing helps against a missing schema only.
+        message = f"SAPHAN_SCHEMA_REGISTRY_URL: {refused}"
         raise SettingsError(message) from refused

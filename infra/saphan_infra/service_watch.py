@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from saphan_infra.availability import ServiceUnavailable
-from saphan_infra.maven import Report
+from saphan_infra.maven import Report, unfailing
 from saphan_infra.owned_process import OwnedProcess
 
 _LOOK_SECONDS = 0.5
@@ -29,7 +29,7 @@ class ServiceWatch:
 
     def __init__(self, services: Mapping[str, LocalService], report: Report) -> None:
         self._services = services
-        self._report = report
+        self._report = unfailing(report)
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
 

@@ -88,7 +88,9 @@ class Settings(BaseSettings):
         description="PostgreSQL, postgresql+psycopg://user:password@host/name; default: what data_dir holds, else SQLite there.",
     )
     schema_registry_url: Url | None = Field(
-        default=None, description="A Confluent-compatible schema registry; default: none."
+        default=None,
+        repr=False,
+        description="A Confluent-compatible schema registry, https://user:password@host; default: none.",
     )
     pseudonym_key: SecretStr = Field(
         default=SecretStr(DEVELOPMENT_PSEUDONYM_KEY),

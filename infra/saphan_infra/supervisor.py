@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saphan_infra.clock import monotonic_seconds
-from saphan_infra.maven import Report, to_stderr
+from saphan_infra.maven import Report, to_stderr, unfailing
 from saphan_infra.owned_process import OwnedProcess, read_json, tail, write_json
 from saphan_infra.roles import Role, RoleStatus, announced, log_path, state_path
 
@@ -21,8 +21,8 @@ _PAUSE_SECONDS_FIRST = 0.5
 _PAUSE_SECONDS_MAX = 30.0
 #: After so long without trouble the next pause is short again.
 _GOOD_SECONDS = 60
-#: The exit code for settings that cannot be used: starting again would not help.
-_EXIT_SETTINGS = 2
+#: The exit code for settings or a database that cannot be used: starting again would not help.
+_EXIT_UNUSABLE = 2
 
 
 @dataclass(slots=True)
@@ -53,6 +53,9 @@ class Supervisor:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
+    def __post_init__(self) -> None:
+        self.report = unfailing(self.report)
+
     def start(self) -> None:
         """Start every role, after ending what a supervisor that was killed has left behind, and watch them."""
         self.end_leftovers()
@@ -81,19 +84,23 @@ class Supervisor:
         """End the processes that another supervisor of this directory started and did not end; their roles."""
         ended = []
         for name, values in reversed(read_json(self.data_dir / "run" / STATE_FILE).get("roles", {}).items()):
-            process = OwnedProcess(int(values["pid"]), str(values["started"]))
-            if process.alive():
+            process = OwnedProcess.named_in(values)
+            if process is not None and process.alive():
                 process.end(_PATIENCE_SECONDS)
                 ended.append(name)
         return ended
 
     def pending(self) -> list[str]:
-        """Roles that have not announced themselves since their process started."""
+        """Roles whose process does not run or has not announced itself since it started."""
         with self._lock:
-            return [name for name, child in self._children.items() if announced(self.data_dir, name) != child.identity]
+            return [
+                name
+                for name, child in self._children.items()
+                if child.identity is None or announced(self.data_dir, name) != child.identity
+            ]
 
     def given_up(self) -> list[str]:
-        """Roles that ended because of their settings and are not started again."""
+        """Roles that ended because of their settings or their database and are not started again."""
         with self._lock:
             return [name for name, child in self._children.items() if child.process is None and child.again_at is None]
 
@@ -101,7 +108,11 @@ class Supervisor:
         while not self._stopping.wait(_POLL_SECONDS):
             with self._lock:
                 for child in self._children.values():
-                    self._look_after(child)
+                    try:
+                        self._look_after(child)
+                    except OSError as error:
+                        # No disk, no memory: this thread is all that would ever start anything again.
+                        self._start_later(child, f"could not be started ({error})")
 
     def _look_after(self, child: _Child) -> None:
         now = monotonic_seconds()
@@ -116,17 +127,25 @@ class Supervisor:
         child.process = child.identity = None
         log = log_path(self.data_dir, child.role.name)
         what = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        if code == _EXIT_SETTINGS:
+        if code == _EXIT_UNUSABLE:
             child.again_at = None
-            self.report(f"{child.role.name}: {what}, its settings cannot be used. From {log}:\n{tail(log, 3)}")
+            self.report(
+                f"{child.role.name}: {what}, its settings or its database cannot be used. From {log}:\n{tail(log, 3)}"
+            )
             return
         if now - child.started_at > _GOOD_SECONDS:
             child.pause_seconds = _PAUSE_SECONDS_FIRST
-        child.again_at = now + child.pause_seconds
-        self.report(f"{child.role.name}: {what}; starting again in {child.pause_seconds:g} s. Its log: {log}")
-        child.pause_seconds = min(child.pause_seconds * 2, _PAUSE_SECONDS_MAX)
+        self._start_later(child, what)
+
+    def _start_later(self, child: _Child, what: str) -> None:
+        pause_seconds = child.pause_seconds
+        child.again_at = monotonic_seconds() + pause_seconds
+        child.pause_seconds = min(pause_seconds * 2, _PAUSE_SECONDS_MAX)
+        log = log_path(self.data_dir, child.role.name)
+        self.report(f"{child.role.name}: {what}; starting again in {pause_seconds:g} s. Its log: {log}")
 
     def _spawn(self, child: _Child) -> None:
+        """Start its process and note it. Raises OSError; then no process of it runs."""
         log = log_path(self.data_dir, child.role.name)
         if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
             log.replace(log.with_suffix(".log.1"))
@@ -144,7 +163,14 @@ class Supervisor:
         child.again_at = None
         with contextlib.suppress(ProcessLookupError):
             child.identity = OwnedProcess.of(child.process.pid)
-        self._write_state()
+        try:
+            self._write_state()
+        except OSError:
+            # One that is noted nowhere would outlive a supervisor that is killed. It has hardly begun.
+            child.process.kill()
+            child.process.wait()
+            child.process = child.identity = None
+            raise
 
     def _write_state(self) -> None:
         roles = {
@@ -170,11 +196,8 @@ def _end(child: _Child) -> None:
 
 def supervisor_process(data_dir: Path) -> OwnedProcess | None:
     """The running supervisor of a data directory; None when there is none."""
-    values = read_json(data_dir / "run" / STATE_FILE)
-    if "pid" not in values:
-        return None
-    process = OwnedProcess(int(values["pid"]), str(values["started"]))
-    return process if process.alive() else None
+    process = OwnedProcess.named_in(read_json(data_dir / "run" / STATE_FILE))
+    return process if process is not None and process.alive() else None
 
 
 def role_statuses(data_dir: Path, roles: Sequence[Role]) -> list[RoleStatus]:
@@ -188,14 +211,14 @@ def _status(data_dir: Path, name: str, supervised: Mapping[str, int | str]) -> R
     values = read_json(state_path(data_dir, name))
     process = announced(data_dir, name)
     state = "stopped" if process is None else "running"
-    pid = None if process is None else process.pid
-    if process is None and supervised and OwnedProcess(int(supervised["pid"]), str(supervised["started"])).alive():
-        state, pid = "starting", int(supervised["pid"])
+    begun = OwnedProcess.named_in(supervised)
+    if process is None and begun is not None and begun.alive():
+        state, process = "starting", begun
     running = state == "running"
     return RoleStatus(
         name,
         state,
-        pid,
+        None if process is None else process.pid,
         values.get("started_at") if running else None,
         values.get("metrics_port") if running else None,
         int(supervised.get("restarts", 0)),

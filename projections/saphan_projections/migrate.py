@@ -11,15 +11,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
+from saphan_infra.availability import DatabaseTooNewError
 from saphan_projections.database import Database
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 #: Names the lock of PostgreSQL that lets one process at a time change the tables ("saphan" in ASCII).
 _ADVISORY_LOCK = 0x73617068616E
-
-
-class DatabaseTooNewError(RuntimeError):
-    """The tables were made by a later version of Saphan than this one."""
 
 
 def migrate(database_url: str, *, schema: str | None = None) -> None:

@@ -49,7 +49,8 @@ class Registered(NamedTuple):
 class SchemaRegistry:
     """The calls of the registry's HTTP API that are needed. Use it as a context manager.
 
-    User and password may stand in the URL; neither ever appears in a text or a file.
+    User and password may stand in the URL; neither ever appears in a text or a file. ``tries``: how often it is asked
+    before it counts as away.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class SchemaRegistry:
         url: str,
         transport: httpx.BaseTransport | None = None,
         pause: Callable[[float], None] = time.sleep,
+        tries: int = _TRIES,
     ) -> None:
         parsed = httpx.URL(url)
         self.address = address_of(url)
@@ -68,6 +70,7 @@ class SchemaRegistry:
             transport=transport,
         )
         self._pause = pause
+        self._tries = tries
 
     def __enter__(self) -> "SchemaRegistry":
         return self
@@ -95,20 +98,33 @@ class SchemaRegistry:
             raise RegistryUnavailable(self._nonsense("no schema in the answer"))
         return found
 
+    def subjects(self) -> list[str]:
+        """The names of all subjects."""
+        found = self._asked("GET", "/subjects")
+        if not isinstance(found, list):
+            raise RegistryUnavailable(self._nonsense("no list of subjects in the answer"))
+        return [str(name) for name in found]
+
     def set_compatibility(self, subject: str, level: str) -> None:
         """Let the registry refuse versions of this subject that are not compatible."""
         self._call("PUT", f"/config/{_quoted(subject)}", {"compatibility": level})
 
     def _call(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        answer = self._asked(method, path, body)
+        if not isinstance(answer, dict):
+            raise RegistryUnavailable(self._nonsense("no JSON object in the answer"))
+        return answer
+
+    def _asked(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
         response = self._answer(method, path, body)
         try:
             answer = response.json()
         except ValueError as error:
             raise RegistryUnavailable(self._nonsense(f"HTTP {response.status_code} without JSON")) from error
-        if not isinstance(answer, dict):
-            raise RegistryUnavailable(self._nonsense(f"HTTP {response.status_code} without a JSON object"))
         if response.is_success:
             return answer
+        if not isinstance(answer, dict):
+            raise RegistryUnavailable(self._nonsense(f"HTTP {response.status_code} without a JSON object"))
         code = answer.get("error_code", response.status_code)
         remedy = _REMEDIES.get(response.status_code, "see the registry's log")
         words = f"Registry {self.address}: {method} {path} gave {code}: {answer.get('message', 'no message')}"
@@ -117,7 +133,7 @@ class SchemaRegistry:
     def _answer(self, method: str, path: str, body: dict[str, Any] | None) -> httpx.Response:
         """The first answer that is worth reading; a registry that restarts is waited for."""
         trouble = ""
-        for attempt in range(_TRIES):
+        for attempt in range(self._tries):
             if attempt:
                 self._pause(_FIRST_PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
@@ -129,7 +145,7 @@ class SchemaRegistry:
                 return response
             trouble = f"HTTP {response.status_code}"
         raise RegistryUnavailable(
-            f"Schema registry {self.address} did not answer in {_TRIES} tries ({trouble}). "
+            f"Schema registry {self.address} did not answer ({trouble}; tries: {self._tries}). "
             "Check SAPHAN_SCHEMA_REGISTRY_URL and that the registry runs; without the setting, the ids of the "
             "lock file are used."
         )

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from aiokafka.errors import KafkaError
@@ -45,14 +45,14 @@ def shadow_databases(settings: Settings, *, keep: bool) -> Iterator[Shadow]:
 
     They are deleted at the end unless ``keep``; a kept one is replaced by the next rebuild.
     """
-    if settings.database_url is None:
+    if _in_files(settings):
         directory = settings.data_dir / "shadow"
         shutil.rmtree(directory, ignore_errors=True)
         directory.mkdir(parents=True)
         shadow = Shadow(Database(f"sqlite:///{directory / 'link.db'}"), Database(f"sqlite:///{directory / 'state.db'}"))
     else:
-        _recreate_schema(settings.database_url)
-        both = Database(settings.database_url, schema=_SCHEMA)
+        _recreate_schema(settings.state_url)
+        both = Database(settings.state_url, schema=_SCHEMA)
         shadow = Shadow(both, both)
     try:
         for database in set(shadow):
@@ -94,19 +94,20 @@ async def rebuild(settings: Settings, shadow: Shadow, on_progress: Callable[[int
     return Rebuilt(replay.events, replay.refused, clock.monotonic_seconds() - began, replay.next_offsets)
 
 
+def _in_files(settings: Settings) -> bool:
+    # The local PostgreSQL of a data directory has no setting of its own: only the URL tells.
+    return settings.state_url.startswith("sqlite")
+
+
 def _recreate_schema(url: str) -> None:
-    database = Database(url)
-    with database.transaction() as transaction:
+    with closing(Database(url)) as database, database.transaction() as transaction:
         transaction.execute(f"DROP SCHEMA IF EXISTS {_SCHEMA} CASCADE")
         transaction.execute(f"CREATE SCHEMA {_SCHEMA}")
-    database.close()
 
 
 def _delete(settings: Settings) -> None:
-    if settings.database_url is None:
+    if _in_files(settings):
         shutil.rmtree(settings.data_dir / "shadow", ignore_errors=True)
         return
-    database = Database(settings.database_url)
-    with database.transaction() as transaction:
+    with closing(Database(settings.state_url)) as database, database.transaction() as transaction:
         transaction.execute(f"DROP SCHEMA IF EXISTS {_SCHEMA} CASCADE")
-    database.close()

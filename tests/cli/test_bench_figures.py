@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,9 @@ from saphan_cli.bench.figures import (
     span_report,
 )
 from saphan_cli.bench.speed import speed
+from saphan_cli.bench.usage import usage, with_children
 from saphan_cli.bench.wording import lines
+from saphan_infra.owned_process import OwnedProcess, wait_until
 
 
 def span(link: float, integrate: float, *, busiest: float = 0.0, process: float = 0.0, others: float = 0.0) -> Span:
@@ -122,6 +125,21 @@ def test_a_measurement_of_speed_that_fails_is_no_speed(monkeypatch: pytest.Monke
     monkeypatch.setattr("sys.executable", "/bin/false")
     with pytest.raises(subprocess.CalledProcessError):
         speed(1)
+
+
+def test_an_interrupted_measurement_of_speed_leaves_nothing_behind() -> None:
+    script = "from saphan_cli.bench import speed; speed._SECONDS = 600.0; speed.speed(1)"
+    measuring = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    try:
+        # So much that it can only be at work.
+        assert wait_until(lambda: usage([measuring.pid]).cpu_seconds > 2, 100)
+        (child,) = [OwnedProcess.of(pid) for pid in with_children([measuring.pid])[1:]]
+        measuring.send_signal(signal.SIGINT)
+        measuring.wait(60)
+        assert not child.alive()
+    finally:
+        measuring.kill()
+        measuring.wait()
 
 
 @pytest.mark.broker

@@ -1,20 +1,27 @@
 """up, down, doctor and test, as a person meets them."""
 
 import json
+import os
+import shutil
+import sqlite3
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
+from registry_server import Registry, running
 from typer.testing import CliRunner
 
+import saphan_schemas
 from saphan_cli.commands import doctor, up
 from saphan_cli.commands import test as test_command
 from saphan_infra import kafka_admin
 from saphan_infra.machine import Finding, broker_findings, machine_findings
 from saphan_infra.owned_process import free_port
 from saphan_infra.settings import Settings, unknown_variables
+from saphan_projections.migrate import migrate
 from saphan_schemas.topics import TOPICS
 
 runner = CliRunner()
@@ -39,6 +46,14 @@ def app() -> typer.Typer:
 def _json(app: typer.Typer, *arguments: str) -> tuple[int, Any]:
     result = runner.invoke(app, arguments)
     return result.exit_code, json.loads(result.stdout)
+
+
+def _ended(*arguments: str, path_first: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    path = os.pathsep.join([*([str(path_first)] if path_first else []), *sys.path])
+    command = [sys.executable, "-m", "saphan_cli", *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env={**os.environ, "PYTHONPATH": path}
+    )
 
 
 def _levels(findings: list[dict[str, str]], subject: str) -> set[str]:
@@ -94,6 +109,63 @@ def test_doctor_looks_into_postgresql_and_hides_its_password(
     assert "hush" not in json.dumps(shown)
 
 
+def _registry_row(app: typer.Typer) -> dict[str, str]:
+    result = runner.invoke(app, ["doctor", "--json"])
+    assert "hush" not in result.output
+    (row,) = (row for row in json.loads(result.stdout)["findings"] if row["subject"] == "schema registry")
+    return dict(row)
+
+
+def test_doctor_asks_the_schema_registry_and_hides_its_password(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(Registry()) as registry:
+        registry.password = "hush"  # noqa: S105 - no real one
+        host = registry.url.removeprefix("http://")
+        monkeypatch.setenv("SAPHAN_SCHEMA_REGISTRY_URL", f"http://pusher:hush@{host}")
+        assert _registry_row(app) == {
+            "subject": "schema registry", "level": "ok", "found": f"{registry.url}, 0 subjects", "advice": "",
+        }  # fmt: skip
+        registry.password = "another"  # noqa: S105 - no real one
+        row = _registry_row(app)
+        assert (row["level"], row["found"]) == ("wrong", f"{registry.url}: refused")
+        assert "user and password" in row["advice"]
+    row = _registry_row(app)
+    assert (row["level"], row["found"]) == ("wrong", f"{registry.url}: no answer that can be used")
+    assert "SAPHAN_SCHEMA_REGISTRY_URL" in row["advice"]
+
+
+def test_doctor_finds_a_registry_that_is_none(app: typer.Typer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(Registry()) as registry:
+        monkeypatch.setenv("SAPHAN_SCHEMA_REGISTRY_URL", registry.url)
+        registry.answer = lambda *_: (200, 5)  # type: ignore[method-assign]
+        assert _registry_row(app)["level"] == "wrong"
+
+
+def test_doctor_names_a_schema_whose_file_is_missing(tmp_path: Path) -> None:
+    package = Path(saphan_schemas.__file__).parent
+    shutil.copytree(package, tmp_path / "schemas" / package.name)
+    next((tmp_path / "schemas" / package.name / "avro").rglob("*.avsc")).unlink()
+    ended = _ended("doctor", "--json", path_first=tmp_path / "schemas")
+    (row,) = (row for row in json.loads(ended.stdout)["findings"] if row["subject"] == "schemas")
+    assert row["level"] == "wrong"
+    assert ".avsc" in row["found"]
+
+
+@pytest.mark.parametrize("role", ["link", "integrate"])
+def test_a_database_of_a_later_version_is_refused_for_good(role: str, tmp_path: Path) -> None:
+    for file in ("link.db", "state.db"):
+        migrate(f"sqlite:///{tmp_path / 'data' / file}")
+        with sqlite3.connect(tmp_path / "data" / file) as connection:
+            connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.close()
+    ended = _ended("run", role)
+    # What a supervisor takes as final.
+    assert ended.returncode == 2
+    assert "later version: install that one, or use another database" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_doctor_tells_a_mistyped_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAPHAN_KAFKA_BOOTSTRP", "x:1")
     found = [row for row in machine_findings(Settings()) if row.subject == "environment"]
@@ -136,7 +208,7 @@ def test_when_all_pass_pytest_has_the_last_word(capfd: pytest.CaptureFixture[str
 
 def test_the_checks_are_those_of_the_contract() -> None:
     names = [check.name for check in test_command._checks()]
-    assert names[:4] == ["ruff check", "ruff format", "mypy", "import-linter"]
+    assert names == ["ruff check", "ruff format", "mypy", "import-linter", "schemas"]
     arguments = test_command._pytest(["-k", "x"]).command
     assert arguments[-2:] == ("-k", "x")
 

@@ -56,6 +56,18 @@ def test_lag_is_what_a_group_has_not_committed(kafka_bootstrap: str, clean_topic
     assert lag == {(WORKER_RECORDS, 0): 1, (WORKER_RECORDS, 1): 1, (WORKER_RECORDS, 2): 0, (WORKER_RECORDS, 3): 0}
 
 
+@pytest.mark.broker
+def test_a_topic_that_nobody_leads_or_that_stays_is_not_taken_for_done(
+    kafka_bootstrap: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_admin, "_ANSWER_SECONDS_MAX", 0.2)
+    with kafka_admin.administrator(kafka_bootstrap) as client:
+        with pytest.raises(BrokerUnavailable, match=r"absent\.v1 a leader"):
+            kafka_admin._wait_for_leaders(client, kafka_bootstrap, ["absent.v1"])
+        with pytest.raises(BrokerUnavailable, match="to be deleted"):
+            kafka_admin._wait_until_gone(client, kafka_bootstrap, [HEARTBEATS])
+
+
 def test_a_broker_that_is_away_is_told_with_advice_while_waiting() -> None:
     said: list[str] = []
     with pytest.raises(BrokerUnavailable, match="saphan doctor"):

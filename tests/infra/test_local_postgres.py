@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from saphan_infra.availability import DatabaseServerUnavailable
-from saphan_infra.data_dir import local_database_url
+from saphan_infra.data_dir import local_bootstrap, local_database_url
 from saphan_infra.local_postgres import LocalPostgres
 
 pytestmark = pytest.mark.postgres
@@ -62,6 +62,25 @@ def test_text_is_utf8_and_sorts_the_same_everywhere(postgres_url: str) -> None:
 def test_the_data_directory_tells_its_address(postgres_server: LocalPostgres) -> None:
     directory = postgres_server.log_path.parent
     assert local_database_url(directory) == postgres_server.url()
+
+
+def test_a_server_that_does_not_answer_is_a_service_that_is_away(postgres_server: LocalPostgres) -> None:
+    postgres_server.stop()
+    try:
+        for ask in (postgres_server.create_database, postgres_server.drop_database):
+            with pytest.raises(DatabaseServerUnavailable, match=r"postgres\.log") as refusal:
+                ask("none")
+            assert (postgres_server.log_path.parent / "password").read_text() not in str(refusal.value)
+    finally:
+        postgres_server.start()
+
+
+@pytest.mark.parametrize("damaged", ["", "[]", "7", "{}", '{"port": '])
+def test_a_damaged_state_file_gives_no_address(tmp_path: Path, damaged: str) -> None:
+    for name in ("postgres.json", "broker.json", "password"):
+        (tmp_path / name).write_text(damaged)
+    assert (local_database_url(tmp_path), local_bootstrap(tmp_path)) == (None, None)
+    assert LocalPostgres(tmp_path, tmp_path).process is None
 
 
 def test_before_the_first_start_there_is_no_address(tmp_path: Path) -> None:

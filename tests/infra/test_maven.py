@@ -62,10 +62,15 @@ def test_another_file_than_the_locked_one_is_refused(repository: tuple[Path, str
     assert list((tmp_path / "cache" / "java").iterdir()) == []
 
 
-def test_a_missing_file_says_what_to_do_and_the_others_stay(repository: tuple[Path, str], tmp_path: Path) -> None:
+@pytest.mark.parametrize("absent_first", [False, True])
+def test_a_missing_file_says_what_to_do_and_the_others_stay(
+    repository: tuple[Path, str], tmp_path: Path, absent_first: bool
+) -> None:
     folder, address = repository
     (folder / "thing-1.0.jar").write_bytes(b"the thing")
     wanted = [_locked(b"the thing"), _locked(b"absent", ":absent")]
+    if absent_first:
+        wanted.reverse()
     with pytest.raises(DownloadFailed, match="SAPHAN_MAVEN_REPOSITORY_URL"):
         fetch(wanted, tmp_path / "cache", what="Thing", report=lambda _: None, repository_url=address)
     assert [path.name for path in (tmp_path / "cache" / "java").iterdir()] == ["thing-1.0.jar"]

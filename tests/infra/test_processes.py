@@ -1,5 +1,7 @@
 """Supervised processes: they come up, come back, are ended in order and by identity, and nothing else is touched."""
 
+import contextlib
+import errno
 import os
 import signal
 import subprocess
@@ -13,7 +15,7 @@ import pytest
 
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.kafka_admin import wait_for_broker
-from saphan_infra.owned_process import OwnedProcess, read_json, wait_until
+from saphan_infra.owned_process import OwnedProcess, read_json, wait_until, write_json
 from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data, take_down
 from saphan_infra.roles import Role, announced, log_path, roles_of
 from saphan_infra.service_watch import ServiceWatch
@@ -94,6 +96,69 @@ def test_a_process_that_keeps_failing_is_started_with_growing_pauses(supervise: 
     assert ["0.5 s" in said[0], "1 s" in said[1], "2 s" in said[2]] == [True, True, True]
 
 
+def test_a_process_that_keeps_failing_is_not_up_while_it_waits_for_its_next_start(tmp_path: Path) -> None:
+    in_the_pause: list[tuple[list[str], list[str]]] = []
+    supervisor = Supervisor(
+        tmp_path,
+        [_role("weak", "exit1")],
+        COMMAND,
+        _environment(tmp_path),
+        lambda _: in_the_pause.append((supervisor.pending(), supervisor.given_up())),
+    )
+    supervisor.start()
+    try:
+        assert wait_until(lambda: bool(in_the_pause), DEADLINE_SECONDS)
+    finally:
+        supervisor.stop()
+    assert in_the_pause[0] == (["weak"], [])
+
+
+def _own_processes(data_dir: Path) -> int:
+    """How many processes of this data directory's roles there are, wherever they are noted."""
+    mark = f"SAPHAN_DATA_DIR={data_dir}".encode()
+    found = 0
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            found += mark in environment.read_bytes().split(b"\0")
+    return found
+
+
+def test_a_disk_that_takes_nothing_for_a_while_does_not_end_the_watch(
+    tmp_path: Path, supervise: Starter, said: list[str]
+) -> None:
+    supervisor = supervise(_role("one"))
+    assert _up(supervisor)
+    victim = announced(tmp_path, "one")
+    assert victim is not None
+    state = tmp_path / "run" / "supervisor.json"
+    state.unlink()
+    # A file cannot replace a directory: it fails as with a full disk.
+    state.mkdir()
+    victim.send(signal.SIGKILL)
+    assert wait_until(lambda: any("could not be started" in line for line in said), DEADLINE_SECONDS)
+    assert supervisor.pending() == ["one"]
+    state.rmdir()
+    assert wait_until(lambda: announced(tmp_path, "one") not in (None, victim), DEADLINE_SECONDS)
+    if Path("/proc/self/environ").exists():
+        assert _own_processes(tmp_path) == 1
+
+
+def test_a_supervisor_whose_report_goes_nowhere_still_starts_what_ended(tmp_path: Path) -> None:
+    def full(_line: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    supervisor = Supervisor(tmp_path, [_role("one")], COMMAND, _environment(tmp_path), full)
+    supervisor.start()
+    try:
+        assert _up(supervisor)
+        victim = announced(tmp_path, "one")
+        assert victim is not None
+        victim.send(signal.SIGKILL)
+        assert wait_until(lambda: announced(tmp_path, "one") not in (None, victim), DEADLINE_SECONDS)
+    finally:
+        supervisor.stop()
+
+
 def test_a_process_that_ends_for_no_reason_comes_back_too(supervise: Starter, said: list[str]) -> None:
     supervise(_role("polite", "exit0"))
     assert wait_until(lambda: len(said) >= 2, DEADLINE_SECONDS)
@@ -103,7 +168,7 @@ def test_a_process_that_ends_for_no_reason_comes_back_too(supervise: Starter, sa
 def test_unusable_settings_are_not_tried_again(supervise: Starter, said: list[str]) -> None:
     supervisor = supervise(_role("mistaken", "exit2"))
     assert wait_until(lambda: supervisor.given_up() == ["mistaken"], DEADLINE_SECONDS)
-    assert "settings cannot be used" in said[0]
+    assert "its settings or its database cannot be used" in said[0]
     assert "mistaken says hello" in said[0]
 
 
@@ -221,6 +286,24 @@ def test_starting_over_deletes_what_the_platform_keeps_and_nothing_else(tmp_path
     clear_data(Settings(data_dir=tmp_path))
     left = sorted(path.name for path in tmp_path.iterdir())
     assert left == ["cache", "mine", "mine.db", "reports", "saphan.toml"]
+
+
+def _note(path: Path, process: OwnedProcess) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"pid": process.pid, "started": process.started})
+
+
+@pytest.mark.parametrize(
+    ("state_file", "name"),
+    [("postgres/postgres.json", "Postgres"), ("kafka/broker.json", "Kafka"), ("run/link.json", "link")],
+)
+def test_starting_over_deletes_nothing_under_what_still_runs(tmp_path: Path, state_file: str, name: str) -> None:
+    _note(tmp_path / state_file, OwnedProcess.of(os.getpid()))
+    (tmp_path / "state.db").touch()
+    with pytest.raises(PlatformRunning, match=f"{name}.*process {os.getpid()}"):
+        clear_data(Settings(data_dir=tmp_path))
+    assert (tmp_path / "state.db").exists()
+    assert (tmp_path / state_file).exists()
 
 
 def test_a_data_directory_keeps_its_kind_of_database(tmp_path: Path) -> None:

@@ -44,8 +44,17 @@ def test_with_a_registry_its_ids_are_written_and_the_lock_files_are_still_read(t
 
 
 def test_a_registry_that_was_never_pushed_to_is_told_with_what_to_do(tmp_path: Path) -> None:
-    with running(Registry()) as registry, pytest.raises(SettingsError, match="schemas push"):
+    with running(Registry()) as registry, pytest.raises(SettingsError) as refusal:
         use_schema_ids(Settings(data_dir=tmp_path, schema_registry_url=registry.url))
+    assert str(refusal.value).count("Run `saphan schemas push` first.") == 1
+
+
+def test_a_registry_that_wants_a_password_is_told_with_another_remedy_than_a_push(tmp_path: Path) -> None:
+    closed = Registry()
+    closed.password = "hush"  # noqa: S105 - of the fake
+    with running(closed), pytest.raises(SettingsError, match="user and password") as refusal:
+        use_schema_ids(Settings(data_dir=tmp_path, schema_registry_url=closed.url))
+    assert "schemas push" not in str(refusal.value)
 
 
 def test_a_registry_that_is_away_is_a_service_that_is_away(tmp_path: Path) -> None:

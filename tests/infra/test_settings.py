@@ -113,6 +113,7 @@ def test_a_secret_is_never_told(monkeypatch: pytest.MonkeyPatch) -> None:
         load_settings()
     assert "hush" not in str(refusal.value)
     monkeypatch.setenv("SAPHAN_DATABASE_URL", "postgresql+psycopg://user:hush@host/x")
+    monkeypatch.setenv("SAPHAN_SCHEMA_REGISTRY_URL", "https://user:hush@registry.example")
     monkeypatch.setenv("SAPHAN_WEBHOOK_SECRET", "whsec_hush")
     monkeypatch.setenv("SAPHAN_PSEUDONYM_KEY", "hush" * 8)
     assert "hush" not in repr(load_settings())

@@ -10,8 +10,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlmodel import SQLModel
 
+from saphan_infra.availability import DatabaseTooNewError
 from saphan_projections.database import Database, Transaction, create_tables
-from saphan_projections.migrate import DatabaseTooNewError, _config, _scripts, migrate, pending
+from saphan_projections.migrate import _config, _scripts, migrate, pending
 from saphan_projections.offsets import OutgoingMessage, delete_outbox, put_outbox
 from saphan_projections.tables import SourceOffsetRow
 

@@ -1,7 +1,6 @@
 """How fast events get through everything: loaded first, then measured from the first event to the last alert."""
 
 import asyncio
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,9 +8,11 @@ from saphan_cli.bench.figures import Span, StageUse, span_report
 from saphan_cli.bench.looking import Eye, Look, looking_at
 from saphan_cli.bench.province import Loaded, Province, load
 from saphan_cli.bench.speed import speed
-from saphan_cli.bench.stand import LINK, Stand, integrate_roles
+from saphan_cli.bench.stand import Stand
 from saphan_cli.bench.usage import Usage, machine, peak_rss_mib
 from saphan_infra.clock import monotonic_seconds
+from saphan_infra.machine import processes_at_once
+from saphan_infra.roles import LINK, integrate_roles
 from saphan_infra.settings import Settings
 from saphan_projections.migrate import migrate
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS, WORKER_INTEGRATED, WORKER_RECORDS
@@ -53,7 +54,7 @@ def start_platform(stand: Stand, eye: Eye) -> Look:
 
 def measured(stand: Stand, loaded: Loaded) -> dict[str, Any]:
     """Run link and integrate through the loaded log; the report of it. They run on afterwards."""
-    cores = len(os.sched_getaffinity(0))
+    cores = processes_at_once()
     before = speed(cores)
     with looking_at(stand) as eye:
         stand.report("Starting integrate and link …")

@@ -1,7 +1,6 @@
 """Which events a benchmark sends: a simulated province in order of publication, and workers whom nobody has met yet."""
 
 import asyncio
-import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from saphan_infra.clock import now_ms
 from saphan_infra.kafka_admin import end_offsets
+from saphan_infra.machine import processes_at_once
 from saphan_infra.producer import BatchProducer, Message
 from saphan_publishers.messages import MessageMaker, heartbeat_maker
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS, TOPICS
@@ -61,7 +61,7 @@ class Province:
         """(feed, message) of the employers and the first workers, in order of publication."""
         with _scratch() as scratch:
             spool, _ = simulate(
-                self._world, scratch, spooled_wire, jobs=os.cpu_count() or 1, workers_max=self.size.workers
+                self._world, scratch, spooled_wire, jobs=processes_at_once(), workers_max=self.size.workers
             )
             yield from _messages(spool, self.size.events)
 

@@ -11,11 +11,11 @@ from saphan_cli.bench.latency import Pace
 from saphan_cli.bench.looking import Eye, looking_at
 from saphan_cli.bench.pipeline import prepare_databases
 from saphan_cli.bench.province import Province
-from saphan_cli.bench.stand import LINK, Stand, integrate_roles
+from saphan_cli.bench.stand import Stand
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.owned_process import OwnedProcess
 from saphan_infra.producer import BatchProducer
-from saphan_infra.roles import announced, integrate_name
+from saphan_infra.roles import LINK, announced, integrate_name, integrate_roles
 from saphan_infra.supervisor import Supervisor
 from saphan_projections.database import DatabaseUnavailable
 

@@ -6,6 +6,7 @@ something of two programs only where these agree.
 
 import subprocess
 import sys
+from contextlib import ExitStack
 from typing import NamedTuple
 
 from saphan_infra.clock import monotonic_seconds
@@ -34,8 +35,14 @@ def speed(cores: int) -> Speed:
 
 def _units_per_second(processes: int) -> float:
     command = [sys.executable, "-m", __name__, str(_SECONDS)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(processes)]  # noqa: S603
-    said = [process.communicate()[0] for process in running]
+    with ExitStack() as stack:
+        running = []
+        for _ in range(processes):
+            process = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))  # noqa: S603
+            # One that is left behind would take a core from whatever comes next.
+            stack.callback(process.kill)
+            running.append(process)
+        said = [process.communicate()[0] for process in running]
     for process in running:
         if process.returncode:
             raise subprocess.CalledProcessError(process.returncode, command)

@@ -15,9 +15,9 @@ from saphan_infra.availability import ServiceUnavailable
 from saphan_infra.kafka_admin import ensure_topics
 from saphan_infra.maven import Report
 from saphan_infra.owned_process import OwnedProcess, read_json, tail, wait_until, write_json
-from saphan_infra.processes import local_kafka, local_postgres, stop_services
-from saphan_infra.roles import Role, announced, integrate_name, log_path, state_path
-from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, environment_of
+from saphan_infra.processes import child_environment, local_kafka, local_postgres, stop_services
+from saphan_infra.roles import Role, announced, log_path, state_path
+from saphan_infra.settings import Settings
 from saphan_infra.supervisor import STATE_FILE, Supervisor
 from saphan_schemas.topics import TOPICS
 
@@ -27,19 +27,8 @@ _READY_SECONDS = 90
 _PATIENCE_SECONDS = 20
 
 
-LINK = Role("link", ("run", "link"))
-
-
 class ProcessFailed(ServiceUnavailable):
     """A process of the benchmark ended or did not come up; the text holds the end of its log."""
-
-
-def integrate_roles(settings: Settings) -> tuple[Role, ...]:
-    """The integrate processes that the settings ask for."""
-    return tuple(
-        Role(integrate_name(slot), ("run", "integrate", "--slot", str(slot)))
-        for slot in range(settings.integrate_workers)
-    )
 
 
 class Stand:
@@ -139,12 +128,8 @@ class Stand:
         return found
 
     def environment(self) -> dict[str, str]:
-        """What a child gets: exactly these settings, whatever file or variables lie around."""
-        nothing = self.settings.data_dir / "run" / "no-settings.toml"
-        nothing.parent.mkdir(parents=True, exist_ok=True)
-        nothing.write_text("# The benchmark hands every setting over in the environment.\n", encoding="utf-8")
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
-        return {**kept, **environment_of(self.settings), CONFIG_VARIABLE: str(nothing), "PYTHONUNBUFFERED": "1"}
+        """What a child gets."""
+        return child_environment(self.settings)
 
     def _failed(self, name: str, what: str) -> ProcessFailed:
         log = log_path(self.settings.data_dir, name)
@@ -214,16 +199,14 @@ def _quietly_end(made: Stand) -> None:
 def _clear_leftovers(settings: Settings) -> None:
     for directory in settings.data_dir.glob(f"{_PREFIX}*"):
         state = read_json(directory / _STATE_FILE)
-        if not state or _process(state).alive():
+        owner = OwnedProcess.named_in(state)
+        if owner is None or owner.alive():
             continue
-        for child in state["children"]:
-            _process(child).end(_PATIENCE_SECONDS)
+        for child in map(OwnedProcess.named_in, state["children"]):
+            if child is not None:
+                child.end(_PATIENCE_SECONDS)
         for state_file in directory.rglob(STATE_FILE):
             Supervisor(state_file.parents[1], (), (), {}).end_leftovers()
         left = settings.model_copy(update={"data_dir": directory, "cache_dir": settings.downloads_dir})
         stop_services(left)
         shutil.rmtree(directory, ignore_errors=True)
-
-
-def _process(values: dict[str, object]) -> OwnedProcess:
-    return OwnedProcess(int(str(values["pid"])), str(values["started"]))

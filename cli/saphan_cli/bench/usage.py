@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from saphan_infra.machine import usable_cores
+
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PROC = Path("/proc")
 
@@ -72,7 +74,7 @@ def machine() -> Machine:
     """This machine."""
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 1024**2
     return Machine(
-        _cores(),
+        usable_cores(),
         _cpu_model(),
         memory,
         platform.python_version(),
@@ -120,12 +122,6 @@ def _text(path: Path) -> str:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-
-
-def _cores() -> float:
-    cores = float(len(os.sched_getaffinity(0)))
-    quota, _, period = _text(Path("/sys/fs/cgroup/cpu.max")).partition(" ")
-    return min(cores, int(quota) / int(period)) if quota.strip().isdigit() else cores
 
 
 def _cpu_model() -> str:

@@ -8,14 +8,14 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from saphan_cli.bench.stand import LINK, ProcessFailed, Stand, integrate_roles
+from saphan_cli.bench.stand import ProcessFailed, Stand
 from saphan_cli.chaos import clock
 from saphan_cli.chaos.clock.sitecustomize import OFFSET_FILE_VARIABLE
 from saphan_infra.local_postgres import LocalPostgres
 from saphan_infra.maven import Report
 from saphan_infra.owned_process import OwnedProcess, wait_until
 from saphan_infra.processes import local_postgres
-from saphan_infra.roles import Role, announced, integrate_name
+from saphan_infra.roles import LINK, Role, announced, integrate_name, roles_of
 from saphan_infra.settings import Settings, environment_of
 from saphan_infra.supervisor import Supervisor, role_statuses
 
@@ -66,8 +66,7 @@ class Place:
 
     def roles(self) -> tuple[Role, ...]:
         """The processes of the first machine."""
-        rest = (Role("delivery", ("run", "delivery")), Role("metrics", ("run", "metrics")))
-        return (LINK, *integrate_roles(self.settings), *rest)
+        return roles_of(self.settings)
 
     @contextmanager
     def running(self) -> Iterator[None]:

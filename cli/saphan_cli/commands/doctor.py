@@ -55,9 +55,10 @@ def _database_findings(settings: "Settings") -> "Iterator[Finding]":
 def _database_finding(url: str) -> "Finding":
     from sqlalchemy.engine import make_url
 
+    from saphan_infra.availability import DatabaseTooNewError
     from saphan_infra.machine import Finding
     from saphan_projections.database import DatabaseUnavailable
-    from saphan_projections.migrate import DatabaseTooNewError, pending
+    from saphan_projections.migrate import pending
 
     shown = make_url(url).render_as_string(hide_password=True)
     try:
@@ -80,7 +81,7 @@ def _schema_findings(settings: "Settings") -> "Iterator[Finding]":
 
     try:
         catalogue = default_catalogue()
-    except ValueError as error:
+    except (FileNotFoundError, ValueError) as error:
         advice = "`saphan schemas check` says more; the lock file and the .avsc files must come from one version."
         yield Finding("schemas", "wrong", str(error), advice)
         return
@@ -96,18 +97,17 @@ def _schema_findings(settings: "Settings") -> "Iterator[Finding]":
 
 
 def _registry_finding(url: str) -> "Finding":
-    import httpx
-
     from saphan_infra.machine import Finding
+    from saphan_schemas.registry import RegistryRefused, RegistryUnavailable, SchemaRegistry
 
-    try:
-        answer = httpx.get(f"{url}/subjects", timeout=5)
-        answer.raise_for_status()
-        subjects = len(answer.json())
-    except (httpx.HTTPError, ValueError) as error:
-        advice = "Start the registry or look at SAPHAN_SCHEMA_REGISTRY_URL; without one the lock file's ids are used."
-        return Finding("schema registry", "wrong", f"{url}: {type(error).__name__}", advice)
-    return Finding("schema registry", "ok", f"{url}, {subjects} subjects")
+    with SchemaRegistry(url, tries=1) as registry:
+        try:
+            subjects = len(registry.subjects())
+        except RegistryUnavailable as error:
+            return Finding("schema registry", "wrong", f"{registry.address}: no answer that can be used", str(error))
+        except RegistryRefused as error:
+            return Finding("schema registry", "wrong", f"{registry.address}: refused", str(error))
+        return Finding("schema registry", "ok", f"{registry.address}, {subjects} subjects")
 
 
 def _show(findings: "Sequence[Finding]", *, as_json: bool) -> None:

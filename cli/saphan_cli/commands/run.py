@@ -27,7 +27,7 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Run one process of the platform in the foreground; `up` runs all of them.
 
-        Exit codes: 0 told to stop; 1 it failed; 2 wrong settings; 3 a service could not be reached.
+        Exit codes: 0 told to stop; 1 it failed; 2 settings or a database that cannot be used; 3 a service could not be reached.
         """
         with exits.told():
             raise typer.Exit(_run(role, slot))

@@ -1,6 +1,5 @@
 """What is typed to simulate a province."""
 
-import os
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -50,6 +49,7 @@ def simulate(
     """
     from saphan_cli import exits
     from saphan_cli.simulate_world import Request, show_parameters, simulate_world
+    from saphan_infra.machine import processes_at_once
 
     if show_params:
         show_parameters(params)
@@ -62,7 +62,7 @@ def simulate(
         start=None if start is None else _day(start),
         params=params,
         force=force,
-        jobs=jobs or os.cpu_count() or 1,
+        jobs=jobs or processes_at_once(),
         publish=publish,
         skip=skip,
         wait_seconds=wait_seconds,

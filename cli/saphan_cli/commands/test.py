@@ -53,15 +53,13 @@ def _require_checkout() -> None:
 
 def _checks() -> list[_Check]:
     binaries = Path(sys.executable).parent
-    found = [
+    return [
         _Check("ruff check", (str(binaries / "ruff"), "check", "--quiet", ".")),
         _Check("ruff format", (str(binaries / "ruff"), "format", "--check", "--quiet", ".")),
         _Check("mypy", (sys.executable, "-m", "mypy")),
         _Check("import-linter", (str(binaries / "lint-imports"),)),
+        _Check("schemas", (sys.executable, "-m", "saphan_cli", "schemas", "check")),
     ]
-    if find_spec("saphan_cli.commands.schemas") is not None:
-        found.append(_Check("schemas", (sys.executable, "-m", "saphan_cli", "schemas", "check")))
-    return found
 
 
 def _pytest(arguments: Sequence[str]) -> _Check:
@@ -70,7 +68,9 @@ def _pytest(arguments: Sequence[str]) -> _Check:
 
 def _side_by_side() -> Sequence[str]:
     """The whole suite in a process a core. What is asked for by name runs in one, which a debugger can stop."""
-    processes = min(os.cpu_count() or 1, _TEST_PROCESSES_MAX)
+    from saphan_infra.machine import processes_at_once
+
+    processes = min(processes_at_once(), _TEST_PROCESSES_MAX)
     # A file's tests share servers and folders that take long to make.
     return ("--numprocesses", str(processes), "--dist", "loadfile") if processes > 1 else ()
 
