@@ -108,7 +108,7 @@ class DelimitedFile:
         for number, raw in self._lines:
             before.append(raw)
             text = self._decoder.text(raw)
-            if number <= self._mapping.skip_lines or not (text or " ").strip():
+            if number <= self._mapping.skip_lines or (text is not None and not text.strip()):
                 continue
             if text is None:
                 raise FileProblem(
