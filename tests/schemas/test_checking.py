@@ -115,6 +115,12 @@ def test_faults_planted_in_the_folders_are_found(copied: Path) -> None:
         assert expected in found
 
 
+@pytest.mark.parametrize("name", ["๒", "²", "02"])
+def test_a_file_named_by_another_spelling_of_a_number_is_told_and_read_by_nobody(name: str, copied: Path) -> None:
+    shutil.copy(schema_path(copied), copied / "avro" / EMPLOYMENTS / f"{name}.avsc")
+    assert check(copied) == [(f"avro/{EMPLOYMENTS}/{name}.avsc", "not a schema version")]
+
+
 INCOMPATIBLE: dict[str, Callable[[Schema], None]] = {
     "a required field more": lambda s: s["fields"].append({k: v for k, v in LATER.items() if k != "default"}),
     "a required field less": lambda s: s["fields"].remove(next(f for f in s["fields"] if f["name"] == "version")),
