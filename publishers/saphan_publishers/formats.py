@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from saphan_publishers.delimited import DelimitedFile
@@ -53,9 +54,10 @@ def decided_format(source: InputFile, feed: str, reading: Reading) -> Format:
 def rows_of(
     source: InputFile, feed: str, reading: Reading, first_seen_ms: Callable[[], int]
 ) -> Iterator[Row | FileNote]:
-    """The rows of a file, read as they are asked for. Raises FileProblem.
+    """The rows of a file, read as they are asked for. Raises FileProblem, here or while the rows are read.
 
-    ``first_seen_ms`` is asked only for a file that holds no version and whose day nobody named.
+    ``first_seen_ms`` is called only for a file that does not say when its rows changed, that has no day in its name,
+    and for which nobody gave ``as_of``.
     """
     kind = decided_format(source, feed, reading)
     if kind == "jsonl":
@@ -65,12 +67,11 @@ def rows_of(
         if feed != CONTRIBUTIONS:
             todo = f"Publish it as {CONTRIBUTIONS}, or give --format csv or jsonl."
             raise FileProblem("wrong_feed", f"the monthly format for {feed}", CONTRIBUTIONS, todo)
-        when = _as_of(source, reading, first_seen_ms)
-        return MonthlyFile(source, hashed, when, reading.encoding).rows()
+        return MonthlyFile(source, hashed, _as_of(source, reading, first_seen_ms), reading.encoding).rows()
     mapping = reading.mapping or identity_mapping(feed)
-    versioned = {"changed_at"} & {rule.field for rule in mapping.fields} and not mapping.strict
-    when = 0 if versioned else _as_of(source, reading, first_seen_ms)
-    return DelimitedFile(source, mapping, hashed, when, reading.encoding).rows()
+    # Whether the file has a column for the time of change is known when its header is read.
+    as_of = partial(_as_of, source, reading, first_seen_ms)
+    return DelimitedFile(source, mapping, hashed, as_of, reading.encoding).rows()
 
 
 def _as_of(source: InputFile, reading: Reading, first_seen_ms: Callable[[], int]) -> int:
