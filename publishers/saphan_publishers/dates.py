@@ -2,13 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timezone
 from functools import lru_cache
 from typing import Literal
 
 from saphan_publishers.rows import Unreadable
 from saphan_publishers.text import clean_code
-from saphan_schemas.values import BANGKOK_OFFSET, date_to_days, parse_time_ms, time_to_ms
+from saphan_schemas.values import BANGKOK_OFFSET, bangkok_midnight_ms, date_to_days, parse_time_ms, time_to_ms
 
 Era = Literal["CE", "BE"]
 #: A tuple, for what a mapping says may be a list, which no set can look for.
@@ -109,7 +109,7 @@ def as_of_ms(text: str) -> int:
     """The moment that a person names: an ISO time, or a date, which is its midnight in Bangkok. Raises Unreadable."""
     text = clean_code(text)
     if _ISO_DATE.fullmatch(text):
-        return iso_day(text) * 86_400_000 - BANGKOK_OFFSET // timedelta(milliseconds=1)
+        return bangkok_midnight_ms(iso_day(text))
     return iso_time_ms(text)
 
 
