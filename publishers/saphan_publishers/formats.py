@@ -61,7 +61,7 @@ def rows_of(
     """
     kind = decided_format(source, feed, reading)
     if kind == "jsonl":
-        return json_rows(source, record_form(feed))
+        return json_rows(source, record_form(feed).to_wire)
     hashed = KeyedHash(reading.pseudonym_key)
     if kind == "monthly":
         if feed != CONTRIBUTIONS:

@@ -11,8 +11,9 @@ from saphan_infra.producer import Message
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.first_seen import FirstSeen
 from saphan_publishers.formats import Reading, rows_of
-from saphan_publishers.heartbeats import completed, heartbeat_rows, withheld
+from saphan_publishers.heartbeats import completed, parsed_heartbeat, withheld
 from saphan_publishers.input_files import STDIN, InputFile, open_input
+from saphan_publishers.json_lines import json_rows
 from saphan_publishers.messages import NotEncodable, heartbeat_maker
 from saphan_publishers.outcomes import FileOutcome, Outcome
 from saphan_publishers.reports import Report
@@ -146,7 +147,7 @@ class Publication:
     ) -> tuple[Iterator[Row | FileNote], Callable[[Row], tuple[Item | None, list[Problem]]]]:
         topic = outcome.feed
         if topic == HEARTBEATS:
-            return heartbeat_rows(source), self._judge_heartbeat
+            return json_rows(source, parsed_heartbeat), self._judge_heartbeat
         rows = rows_of(source, topic, self._order.reading, lambda: self._first_seen_ms(topic, outcome.file))
         return rows, RowJudge(topic).judge
 
