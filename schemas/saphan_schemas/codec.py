@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from saphan_schemas.catalogue import Catalogue, SchemaVersion, current_catalogue
+from saphan_schemas.catalogue import Catalogue, current_catalogue
 from saphan_schemas.column_codec import Field, decoded, flat_fields
 from saphan_schemas.record_codec import CORRUPT, Record, encoder, record_reader, structure
 
@@ -134,8 +134,3 @@ def schema_id_of(value: bytes) -> int | None:
     if len(value) < _HEADER_BYTES or value[0] != _MAGIC:
         return None
     return int.from_bytes(value[1:_HEADER_BYTES], "big")
-
-
-def versions_of(catalogue: Catalogue, topic: str) -> tuple[SchemaVersion, ...]:
-    """Every version of a topic, oldest first. Raises KeyError for a topic without a schema."""
-    return catalogue.by_topic[topic]

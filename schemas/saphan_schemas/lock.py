@@ -11,6 +11,10 @@ from saphan_schemas.catalogue import LOCK_FILE, LOCK_ID_MIN
 
 _SCHEMA_ID_MAX = 2**31 - 1
 _FREE_TO_CHANGE = ("doc", "doc_th", "pii")
+_NEW_ID = (
+    "take the newer one's entry out of this file and remove the .hex of its examples; then `saphan schemas lock` gives "
+    "it an id of its own and writes them again"
+)
 _RESTORE = "a released version never changes: take the change back and put it into the next version's file"
 
 # "01" and "๑" are no other names for 1: the file of version 1 is 1.avsc.
@@ -84,7 +88,7 @@ def _ids(lock: Lock) -> Iterator[Finding]:
             schema_id, holder = entry["id"], f"{topic} version {version}"
             if schema_id in holders:
                 found = f"id {schema_id} is that of {holders[schema_id]} and of {holder}"
-                yield Finding(LOCK_FILE, found, "give the newer one a new id with `saphan schemas lock`")
+                yield Finding(LOCK_FILE, found, _NEW_ID)
             elif not LOCK_ID_MIN <= schema_id <= _SCHEMA_ID_MAX:
                 found = f"id {schema_id} of {holder} could be a registry's"
                 yield Finding(LOCK_FILE, found, f"ids are from {LOCK_ID_MIN} to {_SCHEMA_ID_MAX}")
