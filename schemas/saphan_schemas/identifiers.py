@@ -127,6 +127,11 @@ def person_number_kind(text: str) -> NumberKind:
     return "person" if has_right_check_digit(text) else "check_digit"
 
 
+def may_be_person_number(key: str) -> bool:
+    """Whether a key deserves a closer look: 13 characters or more that do not begin with a letter."""
+    return len(key) >= 13 and not key[0].isalpha()
+
+
 def usable_person_number(text: str) -> bool:
     """Whether a normalised 13-digit number may join two records: a person's, and not a wrong or invented one."""
     return is_plain_person_number(text) or person_number_kind(text) == "person"

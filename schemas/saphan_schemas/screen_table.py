@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from saphan_schemas.catalogue import default_catalogue
-from saphan_schemas.identifiers import SPECIMENS, is_plain_person_number, person_number_kind
+from saphan_schemas.identifiers import SPECIMENS, is_plain_person_number, may_be_person_number, person_number_kind
 from saphan_schemas.record_checks import ENVELOPE
 from saphan_schemas.rule_table import (
     AMOUNT_MAX,
@@ -117,7 +117,7 @@ def _screen(feed: str) -> FeedScreen:
 
 
 def _employer_agrees(employer_id: str | None) -> bool:
-    return employer_id is None or len(employer_id) < 13 or employer_id[0].isalpha()
+    return employer_id is None or not may_be_person_number(employer_id)
 
 
 def _tax_id_agrees(tax_id: str | None, id_type: str | None) -> bool:
