@@ -40,7 +40,7 @@ class DelimitedFile:
         self._as_of_ms = as_of_ms
         self._decoder = LineDecoder(encoding or mapping.encoding, source)
         self._lines = source.lines()
-        # Lines looked at in vain for the end of a quoted cell: they are rows of their own.
+        # Lines that were searched in vain for the end of a quoted cell: each of them is read as a row of its own.
         self._returned: deque[_Line] = deque()
         self._delimiter = mapping.delimiter
 

@@ -38,7 +38,7 @@ class Reading:
 
 
 def decided_format(source: InputFile, feed: str, reading: Reading) -> Format:
-    """The format that was asked for, or the one that the first bytes speak for."""
+    """The format that was asked for, or else the one that the first bytes suggest."""
     if reading.format is not None:
         return reading.format
     if reading.mapping is not None:
@@ -75,7 +75,7 @@ def rows_of(
 
 
 def _as_of(source: InputFile, reading: Reading, first_seen_ms: Callable[[], int]) -> int:
-    """When a file without versions was made: as somebody said, as its name says, or since when it is known here."""
+    """When a file without versions was made: as somebody gave it, as its name says, or when it was first seen here."""
     if reading.as_of is not None:
         return reading.as_of
     calendar = reading.mapping.file_date if reading.mapping else None

@@ -74,7 +74,7 @@ def looks_like_monthly_file(sample: bytes) -> bool:
 
 
 class MonthlyFile:
-    """A monthly file on its way through. ``as_of_ms`` is when the file was made or first seen: its version."""
+    """A monthly file as it is read. ``as_of_ms`` is when the file was made or first seen: its version."""
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 from saphan_schemas.problem import Problem, error, warning
 
-#: So much of a value is shown in a report about a file: of a whole line more is needed than of a field.
+#: Characters of a value that a report about a file shows: of a whole line more is needed than of a field.
 FOUND_CHARACTERS_MAX = 120
 
 

@@ -3,7 +3,7 @@
 from typing import Any, Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
-#: So much of a value is shown, unless somebody wants another number of characters.
+#: Characters of a value that are shown, unless the caller names another number.
 FOUND_CHARACTERS_MAX = 60
 
 

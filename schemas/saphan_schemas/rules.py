@@ -1,4 +1,4 @@
-"""Whether a record of a feed is valid: nothing to say in under two microseconds, or every problem in plain words."""
+"""Whether a record of a feed is valid: an empty answer in under two microseconds, or every problem in plain words."""
 
 from collections.abc import Mapping
 from typing import Any
