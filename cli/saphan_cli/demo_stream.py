@@ -17,11 +17,10 @@ from saphan_infra.owned_process import read_json, write_json
 from saphan_infra.settings import Settings
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.kafka_broker import KafkaBroker
-from saphan_schemas.topics import TOPICS, WORKER_RECORDS
+from saphan_schemas.topics import DAY_MS, TOPICS, WORKER_RECORDS
 from saphan_simulation.parameters import load_parameters
 from saphan_simulation.simulating import live
 
-_DAY_MS = 86_400_000
 #: The simulated time that is sent at once; finer would only make more, smaller transactions.
 _STEP_MS = 3_600_000
 _ENDS_SECONDS = 0.25
@@ -44,7 +43,6 @@ class Progress:
 
     sent: int = 0
     day_ms: int = 0
-    finished: bool = False
 
 
 class DemoStream:
@@ -54,7 +52,7 @@ class DemoStream:
         self._settings = settings
         self._path = settings.data_dir / "demo.json"
         self.province, self.progress = _continued(self._path, wanted)
-        self._step_seconds = _STEP_MS / _DAY_MS / days_per_second
+        self._step_seconds = _STEP_MS / DAY_MS / days_per_second
         self._pause = threading.Event()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="saphan-demo", daemon=True)
@@ -107,8 +105,6 @@ class DemoStream:
                 await self._read_ends(consumer)
                 due_at += self._step_seconds
                 await self._rest(due_at)
-            else:
-                self.progress.finished = True
             while not self._stop.is_set():
                 await self._read_ends(consumer)
                 await asyncio.sleep(_ENDS_SECONDS)

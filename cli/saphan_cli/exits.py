@@ -13,9 +13,14 @@ REJECTED = 4
 INTERRUPTED = 130
 
 
+def tell(sentence: str) -> None:
+    """Say something on stderr."""
+    typer.echo(sentence, err=True)
+
+
 def stop(message: str, code: int) -> NoReturn:
     """Tell and leave."""
-    typer.echo(message, err=True)
+    tell(message)
     raise typer.Exit(code)
 
 

@@ -1,22 +1,20 @@
 """What `saphan publish` does with its command line: files and settings in, a summary and an exit code out."""
 
 import asyncio
-import gc
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import typer
 
-from saphan_infra.availability import BrokerUnavailable, ServiceUnavailable
+from saphan_cli import exits, many_rows
+from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import now_ms
 from saphan_infra.kafka_security import aiokafka_security
 from saphan_infra.schema_ids import use_schema_ids
-from saphan_infra.settings import Settings, SettingsError, load_settings
+from saphan_infra.settings import Settings, load_settings
 from saphan_publishers.dates import as_of_ms
 from saphan_publishers.delivery import Delivery, DeliveryRefused
 from saphan_publishers.directories import DEFAULT_ORDER, NothingToPublish, feed_files
@@ -30,13 +28,6 @@ from saphan_publishers.publishing import Order, Publication
 from saphan_publishers.reports import Report
 from saphan_publishers.rows import Unreadable
 from saphan_schemas.values import format_time_ms
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_UNREACHABLE = 3
-EXIT_REJECTED = 4
-EXIT_INTERRUPTED = 130
-_GARBAGE_THRESHOLD = 200_000
 
 
 @dataclass(frozen=True)
@@ -61,35 +52,29 @@ class Request:
 
 def publish_files(request: Request) -> None:
     """Do what the command line asks; leaves by typer.Exit with the exit code."""
-    # Rows are many small objects without cycles: collecting them as often as usual costs a tenth of the rate.
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
-    # Both clients log each failed try; this command tells its own waiting.
-    for name in ("aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
+    many_rows.collect_seldom()
+    many_rows.silence_clients()
+    with exits.told():
         settings = load_settings()
         use_schema_ids(settings)
         order = _order(request, settings)
-    except SettingsError as error:
-        _stop(str(error), EXIT_USAGE)
-    except ServiceUnavailable as error:
-        _stop(str(error), EXIT_UNREACHABLE)
     report = Report(_report_path(request, settings), always=request.report is not None)
     publication = Publication(order, report, _Progress())
     try:
         asyncio.run(publication.run())
     except (BrokerUnavailable, DeliveryRefused) as error:
         _summarise(publication.outcome, as_json=request.as_json)
-        _stop(f"{error} What was acknowledged stays; run the same command again, nothing is doubled.", EXIT_UNREACHABLE)
+        exits.stop(
+            f"{error} What was acknowledged stays; run the same command again, nothing is doubled.", exits.UNREACHABLE
+        )
     except KeyboardInterrupt:
         _summarise(publication.outcome, as_json=request.as_json)
-        _stop("Stopped. Run the same command again to publish the rest; nothing is doubled.", EXIT_INTERRUPTED)
+        exits.stop("Stopped. Run the same command again to publish the rest; nothing is doubled.", exits.INTERRUPTED)
     _summarise(publication.outcome, as_json=request.as_json)
     if publication.outcome.failed:
-        raise typer.Exit(EXIT_FAILED)
+        raise typer.Exit(exits.FAILED)
     if publication.outcome.rejected or publication.outcome.withheld:
-        raise typer.Exit(EXIT_REJECTED)
+        raise typer.Exit(exits.REJECTED)
 
 
 def _order(request: Request, settings: Settings) -> Order:
@@ -99,7 +84,7 @@ def _order(request: Request, settings: Settings) -> Order:
     if not request.dry_run:
         security, replication = aiokafka_security(settings), settings.replication_factor
         broker = KafkaBroker(settings.bootstrap, replication=replication, security=security)
-        delivery = Delivery(broker, _tell, request.wait_seconds or None)
+        delivery = Delivery(broker, exits.tell, request.wait_seconds or None)
     return Order(
         files,
         reading,
@@ -113,40 +98,42 @@ def _order(request: Request, settings: Settings) -> Order:
 def _files(request: Request) -> list[tuple[str, str]]:
     if request.directory is not None:
         if request.feed is not None:
-            _stop("Give either FEED and files, or --dir, not both.", EXIT_USAGE)
+            exits.stop("Give either FEED and files, or --dir, not both.", exits.USAGE)
         order = [name.strip() for name in request.order.split(",")] if request.order else None
         try:
             return feed_files(request.directory, order)
         except NothingToPublish as error:
-            _stop(str(error), EXIT_USAGE)
+            exits.stop(str(error), exits.USAGE)
     if request.order is not None:
-        _stop("--order belongs to --dir.", EXIT_USAGE)
+        exits.stop("--order belongs to --dir.", exits.USAGE)
     if request.feed not in DEFAULT_ORDER:
         found = f"There is no feed {request.feed!r}" if request.feed else "No feed was named"
-        _stop(f"{found}; expected one of {', '.join(DEFAULT_ORDER)}, or --dir.", EXIT_USAGE)
+        exits.stop(f"{found}; expected one of {', '.join(DEFAULT_ORDER)}, or --dir.", exits.USAGE)
     if not request.files:
-        _stop(f"No file was named for {request.feed}; give one or more, or - for standard input.", EXIT_USAGE)
+        exits.stop(f"No file was named for {request.feed}; give one or more, or - for standard input.", exits.USAGE)
     for name in request.files:
         if name != "-" and not Path(name).is_file():
-            _stop(f"There is no file {name!r}; check the path.", EXIT_USAGE)
+            exits.stop(f"There is no file {name!r}; check the path.", exits.USAGE)
     return [(request.feed, name) for name in request.files]
 
 
 def _reading(request: Request, settings: Settings, topics: Sequence[str]) -> Reading:
     file_format = next((known for known in FORMATS if known == request.format), None)
     if request.format is not None and file_format is None:
-        _stop(f"--format is {request.format!r}; expected {', '.join(FORMATS)}.", EXIT_USAGE)
+        exits.stop(f"--format is {request.format!r}; expected {', '.join(FORMATS)}.", exits.USAGE)
     encoding = ENCODINGS.get((request.encoding or "").lower())
     if request.encoding is not None and encoding is None:
-        _stop(f"--encoding is {request.encoding!r}; expected utf-8 or tis-620.", EXIT_USAGE)
+        exits.stop(f"--encoding is {request.encoding!r}; expected utf-8 or tis-620.", exits.USAGE)
     try:
         mapping = read_mapping(request.mapping, topics[0]) if request.mapping else None
     except (MappingError, KeyError) as error:
-        _stop(str(error), EXIT_USAGE)
+        exits.stop(str(error), exits.USAGE)
     try:
         as_of = as_of_ms(request.as_of) if request.as_of else None
     except Unreadable as refused:
-        _stop(f"--as-of is {request.as_of!r}; expected {refused.expected}, or a day such as 2026-11-23.", EXIT_USAGE)
+        exits.stop(
+            f"--as-of is {request.as_of!r}; expected {refused.expected}, or a day such as 2026-11-23.", exits.USAGE
+        )
     return Reading(settings.pseudonym_key.get_secret_value(), file_format, mapping, encoding, as_of)
 
 
@@ -159,7 +146,9 @@ def _heartbeat_ms(asked: str | None) -> int | None:
     try:
         return as_of_ms(asked)
     except Unreadable as refused:
-        _stop(f"--heartbeat is {asked!r}; expected now, {refused.expected}, or a day such as 2026-11-23.", EXIT_USAGE)
+        exits.stop(
+            f"--heartbeat is {asked!r}; expected now, {refused.expected}, or a day such as 2026-11-23.", exits.USAGE
+        )
 
 
 def _report_path(request: Request, settings: Settings) -> Path:
@@ -202,20 +191,11 @@ def _summarise(outcome: Outcome, *, as_json: bool) -> None:
             typer.echo(f"heartbeat: {heartbeat}")
     for file in outcome.files:
         if file.failure is not None:
-            _tell(f"{file.file}: {file.failure}")
+            exits.tell(f"{file.file}: {file.failure}")
     for feed in outcome.withheld:
-        _tell(
+        exits.tell(
             f"No heartbeat for {feed}: not everything was published, so the feed is not complete. Correct and publish "
             "the rejected rows, then send it; or say --heartbeat-anyway."
         )
     if outcome.report is not None:
-        _tell(f"{outcome.rejected} rows rejected, {outcome.warnings} warnings; report: {outcome.report}")
-
-
-def _tell(sentence: str) -> None:
-    typer.echo(sentence, err=True)
-
-
-def _stop(sentence: str, code: int) -> NoReturn:
-    _tell(sentence)
-    raise typer.Exit(code)
+        exits.tell(f"{outcome.rejected} rows rejected, {outcome.warnings} warnings; report: {outcome.report}")

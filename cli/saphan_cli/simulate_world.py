@@ -1,9 +1,7 @@
 """What `saphan simulate` does with its command line: a world in, files or messages in Kafka, a report and an exit code."""
 
 import asyncio
-import gc
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,7 +12,7 @@ from typing import Any
 
 import typer
 
-from saphan_cli import exits
+from saphan_cli import exits, many_rows
 from saphan_cli.simulated_feeds import SIMULATED_TOPICS, SimulatedFeeds
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
@@ -31,8 +29,6 @@ from saphan_simulation.world import DEFAULT_START, World, WorldError
 from saphan_simulation.writing import OutputError, prepare, report_of, scratch_beside, write_report, write_world
 
 _BATCH_EVENTS = 20_000
-#: Events are many small objects without cycles: collecting them as often as usual costs a tenth of the rate.
-_GARBAGE_THRESHOLD = 200_000
 
 
 @dataclass(frozen=True)
@@ -63,8 +59,7 @@ def show_parameters(params: Path | None) -> None:
 
 def simulate_world(request: Request) -> None:
     """Do what the command line asks; leaves by typer.Exit with the exit code when that is not 0."""
-    gc.freeze()
-    gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
+    many_rows.collect_seldom()
     try:
         parameters = load_parameters(request.params)
         count = request.workers if request.workers is not None else parameters["province.registered_migrants"]
@@ -91,9 +86,7 @@ def _written(request: Request, world: World) -> dict[str, Any]:
 
 
 def _published(request: Request, world: World) -> dict[str, Any]:
-    # Both clients log each failed try; this command tells its own waiting.
-    for name in ("aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    many_rows.silence_clients()
     settings = load_settings()
     use_schema_ids(settings)
     publishing = _Publishing(settings, request)
@@ -160,7 +153,7 @@ class _Publishing:
     def _delivery(self) -> Delivery:
         security, replication = aiokafka_security(self._settings), self._settings.replication_factor
         broker = KafkaBroker(self._settings.bootstrap, replication=replication, security=security)
-        return Delivery(broker, _tell, self._wait_seconds_max)
+        return Delivery(broker, exits.tell, self._wait_seconds_max)
 
     async def _reach(self) -> None:
         delivery = self._delivery()
@@ -221,8 +214,4 @@ class _Progress:
         tenth = f"{what}: {done * 10 // total * 10}%"
         if tenth != self._told:
             self._told = tenth
-            _tell(tenth)
-
-
-def _tell(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+            exits.tell(tenth)

@@ -14,8 +14,17 @@ from saphan_infra.clock import now_ms
 from saphan_infra.logs import get_logger
 
 _REQUEST_SECONDS_MAX = 15.0
+# Python makes no number of some thousand digits.
+_LENGTH_DIGITS_MAX = 12
 
 log = get_logger(__name__)
+
+
+def length_refusal(length: str) -> int | None:
+    """The status that refuses a body with this Content-Length; None for a body that is read."""
+    if not (length.isascii() and length.isdigit()):
+        return 411
+    return 413 if len(length) > _LENGTH_DIGITS_MAX or int(length) > BODY_BYTES_MAX else None
 
 
 class Inbox:
@@ -93,9 +102,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         length = self.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > BODY_BYTES_MAX:
+        status = length_refusal(length)
+        if status is not None:
             self.close_connection = True
-            self._answer(413 if length.isdigit() else 411, "expected a body below 20 kB with its content-length")
+            self._answer(status, "expected a body below 20 kB with its content-length")
             return
         body = self.rfile.read(int(length))
         headers = {name.lower(): value for name, value in self.headers.items()}

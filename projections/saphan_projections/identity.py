@@ -52,7 +52,7 @@ _SPELLINGS_MAX = 65_536
 @lru_cache(_SPELLINGS_MAX)
 def _number_identifier(raw: str) -> str | None:
     number = normalise_person_number(raw)
-    return "nid:" + number if usable_person_number(number) else None
+    return _PERSON_NUMBER + number if usable_person_number(number) else None
 
 
 @lru_cache(_SPELLINGS_MAX)

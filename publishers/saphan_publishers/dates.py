@@ -2,15 +2,17 @@
 
 import re
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import date, datetime, timezone
 from functools import lru_cache
 from typing import Literal
 
 from saphan_publishers.rows import Unreadable
 from saphan_publishers.text import clean_code
-from saphan_schemas.values import BANGKOK_OFFSET, date_to_days, parse_time_ms, time_to_ms
+from saphan_schemas.values import BANGKOK_OFFSET, bangkok_midnight_ms, date_to_days, parse_time_ms, time_to_ms
 
 Era = Literal["CE", "BE"]
+#: A tuple, for what a mapping says may be a list, which no set can look for.
+ERAS: tuple[Era, ...] = ("CE", "BE")
 
 _BE_SHIFT = 543
 _YEAR_MIN = 1900
@@ -18,20 +20,22 @@ _YEAR_MAX = 2100
 #: A common-era year above this is a Buddhist one; a Buddhist year below it is a common-era one.
 _ERA_BORDER = 2400
 _BANGKOK = timezone(BANGKOK_OFFSET)
-_ISO_DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})", re.ASCII)
+_ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
+# "²" is a digit to str.isdigit, and int() refuses it.
+_YEAR = re.compile(r"[0-9]{4}")
 
 _TOKENS = re.compile(r"YYYY|YY|MMM|MM|M|DD|D|HH|mm|ss")
 _TOKEN_PATTERNS = {
-    "YYYY": r"(?P<year>\d{4})",
-    "YY": r"(?P<short_year>\d{2})",
+    "YYYY": r"(?P<year>[0-9]{4})",
+    "YY": r"(?P<short_year>[0-9]{2})",
     "MMM": r"(?P<month_name>[^\W\d_][^\d\s/-]*?)",
-    "MM": r"(?P<month>\d{2})",
-    "M": r"(?P<month>\d{1,2})",
-    "DD": r"(?P<day>\d{2})",
-    "D": r"(?P<day>\d{1,2})",
-    "HH": r"(?P<hour>\d{2})",
-    "mm": r"(?P<minute>\d{2})",
-    "ss": r"(?P<second>\d{2})",
+    "MM": r"(?P<month>[0-9]{2})",
+    "M": r"(?P<month>[0-9]{1,2})",
+    "DD": r"(?P<day>[0-9]{2})",
+    "D": r"(?P<day>[0-9]{1,2})",
+    "HH": r"(?P<hour>[0-9]{2})",
+    "mm": r"(?P<minute>[0-9]{2})",
+    "ss": r"(?P<second>[0-9]{2})",
 }
 _MONTH_NAMES = (
     ("มกราคม", "ม.ค.", "january", "jan"),
@@ -90,10 +94,11 @@ def iso_day(text: str) -> int:
 
 def iso_time_ms(text: str) -> int:
     """Milliseconds UTC of an ISO 8601 time with Z or an offset, common era. Raises Unreadable."""
+    text = clean_code(text)
     try:
         ms = parse_time_ms(text)
     except ValueError:
-        if text[:4].isdigit():
+        if _YEAR.match(text):
             common_year(int(text[:4]), "CE")
         raise Unreadable("time_unreadable", "a time with Z or an offset, such as 2026-11-23T09:30:00+07:00") from None
     common_year(int(text[:4]), "CE")
@@ -104,7 +109,7 @@ def as_of_ms(text: str) -> int:
     """The moment that a person names: an ISO time, or a date, which is its midnight in Bangkok. Raises Unreadable."""
     text = clean_code(text)
     if _ISO_DATE.fullmatch(text):
-        return iso_day(text) * 86_400_000 - BANGKOK_OFFSET // timedelta(milliseconds=1)
+        return bangkok_midnight_ms(iso_day(text))
     return iso_time_ms(text)
 
 
@@ -226,7 +231,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
         end = token.end()
     parts.append(re.escape(pattern[end:]))
     try:
-        return re.compile("".join(parts), re.ASCII if "MMM" not in pattern else 0)
+        return re.compile("".join(parts))
     except re.error:
         message = f"pattern {pattern!r} names a part twice; write each of YYYY MM DD HH mm ss once"
         raise ValueError(message) from None

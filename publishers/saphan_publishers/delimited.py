@@ -4,7 +4,7 @@ import csv
 import difflib
 import re
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 
 from saphan_publishers.columns import RowMaker
@@ -22,14 +22,17 @@ _Line = tuple[int, bytes]
 
 
 class DelimitedFile:
-    """A CSV file on its way through: header first, then rows. ``as_of_ms`` is when the file was made, if needed."""
+    """A CSV file as it is read: first its header, then its rows.
+
+    ``as_of_ms`` gives the time of a file that has no column for ``changed_at``; it is not asked for another one.
+    """
 
     def __init__(
         self,
         source: InputFile,
         mapping: ColumnMapping,
         hashed: KeyedHash,
-        as_of_ms: int,
+        as_of_ms: Callable[[], int],
         encoding: Encoding | None = None,
     ) -> None:
         self._mapping = mapping
@@ -37,7 +40,7 @@ class DelimitedFile:
         self._as_of_ms = as_of_ms
         self._decoder = LineDecoder(encoding or mapping.encoding, source)
         self._lines = source.lines()
-        # Lines looked at in vain for the end of a quoted cell: they are rows of their own.
+        # Lines that were searched in vain for the end of a quoted cell: each of them is read as a row of its own.
         self._returned: deque[_Line] = deque()
         self._delimiter = mapping.delimiter
 
@@ -108,7 +111,7 @@ class DelimitedFile:
         for number, raw in self._lines:
             before.append(raw)
             text = self._decoder.text(raw)
-            if number <= self._mapping.skip_lines or not (text or " ").strip():
+            if number <= self._mapping.skip_lines or (text is not None and not text.strip()):
                 continue
             if text is None:
                 raise FileProblem(
@@ -122,7 +125,7 @@ class DelimitedFile:
                 self._delimiter = self._delimiter or hint.group(1)
                 continue
             self._delimiter = self._delimiter or self._sniffed(text)
-            cells, _ = self._cells(text, raw)
+            cells, before[-1] = self._cells(text, raw)
             return number, b"".join(before), [heading(cell) for cell in cells or [text]]
         raise FileProblem("no_header", "an empty file", "a line of headers", "Check that this is the right file.")
 
@@ -150,7 +153,8 @@ class DelimitedFile:
         unknown = [name for name in headers if name and name not in known]
         if missing or twice or (mapping.strict and unknown):
             raise _unknown_header(number, headers, missing, twice, unknown if mapping.strict else [])
-        return RowMaker(mapping, fields, headers, self._hashed, self._as_of_ms), unknown
+        is_timed = any(rule.field == "changed_at" for rule in fields)
+        return RowMaker(mapping, fields, headers, self._hashed, 0 if is_timed else self._as_of_ms()), unknown
 
 
 def _unknown_header(

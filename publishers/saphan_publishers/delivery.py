@@ -85,6 +85,8 @@ class Delivery:
             self._closing.add(asyncio.ensure_future(producer.stop()))
         if self._closing:
             await asyncio.wait(self._closing, timeout=_CLOSE_SECONDS_MAX)
+            # They belong to this event loop; the next opening may have another one.
+            self._closing = set()
 
     async def send(self, topic: str, messages: Sequence[Message]) -> None:
         """Send and return when all are acknowledged. Raises BrokerUnavailable or DeliveryRefused."""

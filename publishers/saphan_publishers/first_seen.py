@@ -1,4 +1,4 @@
-"""Since when a file without a date of its own counts: since its bytes were first published from here."""
+"""From which moment a file without a date of its own counts: when its bytes were first published from here."""
 
 import hashlib
 import os

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 from saphan_publishers.delimited import DelimitedFile
@@ -37,7 +38,7 @@ class Reading:
 
 
 def decided_format(source: InputFile, feed: str, reading: Reading) -> Format:
-    """The format that was asked for, or the one that the first bytes speak for."""
+    """The format that was asked for, or else the one that the first bytes suggest."""
     if reading.format is not None:
         return reading.format
     if reading.mapping is not None:
@@ -53,28 +54,28 @@ def decided_format(source: InputFile, feed: str, reading: Reading) -> Format:
 def rows_of(
     source: InputFile, feed: str, reading: Reading, first_seen_ms: Callable[[], int]
 ) -> Iterator[Row | FileNote]:
-    """The rows of a file, read as they are asked for. Raises FileProblem.
+    """The rows of a file, read as they are asked for. Raises FileProblem, here or while the rows are read.
 
-    ``first_seen_ms`` is asked only for a file that holds no version and whose day nobody named.
+    ``first_seen_ms`` is called only for a file that does not say when its rows changed, that has no day in its name,
+    and for which nobody gave ``as_of``.
     """
     kind = decided_format(source, feed, reading)
     if kind == "jsonl":
-        return json_rows(source, record_form(feed))
+        return json_rows(source, record_form(feed).to_wire)
     hashed = KeyedHash(reading.pseudonym_key)
     if kind == "monthly":
         if feed != CONTRIBUTIONS:
             todo = f"Publish it as {CONTRIBUTIONS}, or give --format csv or jsonl."
             raise FileProblem("wrong_feed", f"the monthly format for {feed}", CONTRIBUTIONS, todo)
-        when = _as_of(source, reading, first_seen_ms)
-        return MonthlyFile(source, hashed, when, reading.encoding).rows()
+        return MonthlyFile(source, hashed, _as_of(source, reading, first_seen_ms), reading.encoding).rows()
     mapping = reading.mapping or identity_mapping(feed)
-    versioned = {"changed_at"} & {rule.field for rule in mapping.fields} and not mapping.strict
-    when = 0 if versioned else _as_of(source, reading, first_seen_ms)
-    return DelimitedFile(source, mapping, hashed, when, reading.encoding).rows()
+    # Whether the file has a column for the time of change is known when its header is read.
+    as_of = partial(_as_of, source, reading, first_seen_ms)
+    return DelimitedFile(source, mapping, hashed, as_of, reading.encoding).rows()
 
 
 def _as_of(source: InputFile, reading: Reading, first_seen_ms: Callable[[], int]) -> int:
-    """When a file without versions was made: as somebody said, as its name says, or since when it is known here."""
+    """When a file without versions was made: as somebody gave it, as its name says, or when it was first seen here."""
     if reading.as_of is not None:
         return reading.as_of
     calendar = reading.mapping.file_date if reading.mapping else None

@@ -1,47 +1,22 @@
 """What an agency may say about the completeness of its feed, and when it must not be passed on."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-import orjson
-
 from saphan_publishers.dates import iso_time_ms
-from saphan_publishers.input_files import CTRL_Z, InputFile
-from saphan_publishers.rows import Row, Unreadable, row_error
+from saphan_publishers.rows import Unreadable, row_error
 from saphan_schemas.rules import Problem
 from saphan_schemas.topics import RECORD_FEEDS
 
 _FIELDS = ("feed", "complete_until", "end_offsets", "sent_at")
 _OFFSET_MAX = 2**63 - 1
-_BLANKS = b" \t\r\n" + CTRL_Z
-
-
-def heartbeat_rows(source: InputFile) -> Iterator[Row]:
-    """Each line of a JSON Lines file of heartbeats: feed, complete_until, and perhaps end_offsets and sent_at.
-
-    In the rows' records end_offsets and sent_at are None where the file leaves them open.
-    """
-    for number, raw in source.lines():
-        text = raw.strip(_BLANKS)
-        if not text:
-            continue
-        try:
-            value = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            found = text.decode("utf-8", "replace")
-            yield Row(
-                number, raw, None, [row_error("not_json", "", found, f"one JSON object on the line ({error.msg})")]
-            )
-            continue
-        if type(value) is not dict:
-            yield Row(number, raw, None, [row_error("not_an_object", "", type(value).__name__, "an object")])
-            continue
-        record, problems = parsed_heartbeat(value)
-        yield Row(number, raw, record, problems)
 
 
 def parsed_heartbeat(value: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """A heartbeat in wire form from its plain form, and what is wrong with it."""
+    """A heartbeat in wire form from its plain form, and what is wrong with it.
+
+    Its ``end_offsets`` and ``sent_at`` are None where the plain form leaves them open.
+    """
     record: dict[str, Any] = dict.fromkeys(_FIELDS)
     problems = [
         row_error("unknown_field", name, value[name], f"one of {', '.join(_FIELDS)}")

@@ -112,7 +112,7 @@ def _unpacked(raw: BinaryIO) -> Iterator[io.BufferedReader]:
 
 
 class LineDecoder:
-    """Text of lines in the encoding that was asked for or, with None, in the one that the bytes speak for.
+    """Text of lines in the encoding that was asked for or, with None, in the one that the bytes suggest.
 
     A file without a single Thai letter in its sample stays undecided until the first line that has one.
     """
@@ -136,7 +136,7 @@ class LineDecoder:
 def decided(sample: bytes) -> Encoding | None:
     """UTF-8 or TIS-620 (with Microsoft's additions, cp874), as most lines say; None when they are all ASCII.
 
-    Most, not all: one line in the other encoding must not turn the whole file over.
+    Most, not all: one line in the other encoding must not decide for the whole file.
     """
     lines = [line for line in sample.split(b"\n") if not line.isascii()]
     if not lines:
@@ -147,7 +147,10 @@ def decided(sample: bytes) -> Encoding | None:
 
 
 def _is_utf8(line: bytes, *, may_end_within_letter: bool = False) -> bool:
-    """Whether a line is UTF-8, and not Thai in TIS-620 that is valid by chance: then of scripts nobody uses here."""
+    """Whether a line is UTF-8.
+
+    Thai in TIS-620 may be valid UTF-8 by chance; then its letters are of scripts that nobody uses here.
+    """
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(line, final=not may_end_within_letter)
     except UnicodeDecodeError:

@@ -1,19 +1,25 @@
 """Which record each line of a JSON Lines file holds."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import orjson
 
 from saphan_publishers.input_files import CTRL_Z, InputFile
-from saphan_publishers.record_form import RecordForm
 from saphan_publishers.rows import FileProblem, Row, row_error
 from saphan_schemas.rules import Problem
 
 _BLANKS = b" \t\r\n" + CTRL_Z
 
 
-def json_rows(source: InputFile, form: RecordForm) -> Iterator[Row]:
-    """Each line as a row; blank lines are none. Raises FileProblem for a file that is one JSON array."""
+_ToWire = Callable[[Mapping[str, Any]], tuple[dict[str, Any], list[Problem]]]
+
+
+def json_rows(source: InputFile, to_wire: _ToWire) -> Iterator[Row]:
+    """Each line as a row; blank lines are none. Raises FileProblem for a file that is one JSON array.
+
+    ``to_wire`` makes the record in wire form of an object, and tells what is wrong with its fields.
+    """
     started = False
     for number, raw in source.lines():
         text = raw.strip(_BLANKS)
@@ -32,7 +38,7 @@ def json_rows(source: InputFile, form: RecordForm) -> Iterator[Row]:
             expected = "an object with the fields of the feed"
             yield Row(number, raw, None, [row_error("not_an_object", "", type(value).__name__, expected)])
             continue
-        record, problems = form.to_wire(value)
+        record, problems = to_wire(value)
         yield Row(number, raw, record, problems)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saphan_publishers.cells import Unit
-from saphan_publishers.dates import CalendarFormat
+from saphan_publishers.dates import ERAS, CalendarFormat
 from saphan_publishers.input_files import ENCODINGS, Encoding
 from saphan_publishers.mapping import EMPTY_CELLS, ColumnMapping, FieldRule, IdRule, MappingError, heading
 from saphan_publishers.record_form import RecordForm, record_form
@@ -148,11 +148,11 @@ def _calendar(where: str, row: Mapping[str, Any], kind: str, name: str) -> Calen
     if not dated:
         message = f"{where}: format is for dates, times and the month only; {name} is {kind}"
         raise MappingError(message)
-    if row.get("era") not in {"CE", "BE"}:
+    if row.get("era") not in ERAS:
         message = f"{where}: era is {row.get('era')!r}; expected 'BE' (Buddhist) or 'CE' (common): it is never guessed"
         raise MappingError(message)
     unknown = row.get("unknown_parts")
-    if unknown not in {None, "first", "empty"}:
+    if unknown not in (None, "first", "empty"):
         message = f"{where}: unknown_parts is {unknown!r}; expected 'first' or 'empty'"
         raise MappingError(message)
     calendar = _built(where, row)
@@ -165,7 +165,8 @@ def _calendar(where: str, row: Mapping[str, Any], kind: str, name: str) -> Calen
 def _built(where: str, row: Mapping[str, Any], pattern_key: str = "format") -> CalendarFormat:
     try:
         pattern = _typed(f"{where} {pattern_key}", row[pattern_key], str)
-        return CalendarFormat(pattern, row["era"], row.get("century"), row.get("unknown_parts"))
+        century = _typed(f"{where} century", row["century"], int) if "century" in row else None
+        return CalendarFormat(pattern, row["era"], century, row.get("unknown_parts"))
     except ValueError as error:
         message = f"{where}: {error}"
         raise MappingError(message) from None
@@ -176,7 +177,7 @@ def _file_date(table: Mapping[str, Any]) -> CalendarFormat | None:
         return None
     row = _table("as_of", table)
     _check_keys("as_of", row, _AS_OF_KEYS)
-    if "file_name" not in row or row.get("era") not in {"CE", "BE"}:
+    if "file_name" not in row or row.get("era") not in ERAS:
         message = "as_of: expected as_of = {file_name = 'YYYYMMDD', era = 'CE' or 'BE'}: the date in the file's name"
         raise MappingError(message)
     return _built("as_of", row, "file_name")
@@ -184,7 +185,7 @@ def _file_date(table: Mapping[str, Any]) -> CalendarFormat | None:
 
 def _unit(where: str, row: Mapping[str, Any], name: str) -> Unit | None:
     unit: Unit | None = row.get("unit")
-    if unit not in {None, "baht", "satang"} or (unit is not None and not name.endswith("_satang")):
+    if unit not in (None, "baht", "satang") or (unit is not None and not name.endswith("_satang")):
         message = f"{where}: unit is {unit!r}; expected 'baht' or 'satang', and only for fields of money"
         raise MappingError(message)
     return unit
@@ -202,7 +203,7 @@ def _encoding(name: Any) -> Encoding | None:
 def _delimiter(name: Any) -> str | None:
     if name == "auto":
         return None
-    if name not in _DELIMITERS:
+    if not isinstance(name, str) or name not in _DELIMITERS:
         message = f"[file] delimiter is {name!r}; expected auto, ',' ';' 'tab' or '|'"
         raise MappingError(message)
     return _DELIMITERS[name]

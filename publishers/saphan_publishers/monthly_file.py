@@ -5,6 +5,7 @@ TIS-620, one byte a letter, so widths count letters and bytes alike. Years have 
 money is satang. A header "1" stands before the details "2" of its employer account; a file may hold several.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -27,6 +28,7 @@ _DETAIL_CHARACTERS_MIN = 108
 _PAY_DATE = CalendarFormat("DDMMYY", "BE")
 _PERIOD = CalendarFormat("MMYY", "BE")
 _ONE_BAHT_SATANG = 100
+_TITLE = re.compile(r"[0-9]{3}").fullmatch
 
 
 class _Slice(NamedTuple):
@@ -72,7 +74,7 @@ def looks_like_monthly_file(sample: bytes) -> bool:
 
 
 class MonthlyFile:
-    """A monthly file on its way through. ``as_of_ms`` is when the file was made or first seen: its version."""
+    """A monthly file as it is read. ``as_of_ms`` is when the file was made or first seen: its version."""
 
     def __init__(
         self,
@@ -223,7 +225,7 @@ def _layout_problem(text: str | None, raw: bytes, encoding: str) -> Problem | No
         )
         return row_error("line_length", "", f"{len(text)} characters", expected)
     title = text[_DETAIL["title"].start : _DETAIL["title"].end]
-    if not title.isdigit():
+    if _TITLE(clean_code(title)) is None:
         expected = "three digits in columns 15-17, such as 003; other columns may have moved too"
         return row_error("layout_shifted", "title", title, expected)
     return None

@@ -67,7 +67,7 @@ class Outcome:
 
     @property
     def incomplete_feeds(self) -> frozenset[str]:
-        """Feeds of which something did not get out."""
+        """Feeds of which something was not published."""
         return frozenset(file.feed for file in self.files if file.rejected or file.failure is not None)
 
     def as_json(self) -> dict[str, Any]:

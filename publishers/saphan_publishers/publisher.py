@@ -71,8 +71,7 @@ class Publisher:
         self._batch_records_max = batch_records_max
         broker = KafkaBroker(bootstrap, security=security) if isinstance(bootstrap, str) else bootstrap
         self._delivery = Delivery(broker, on_wait or (lambda _sentence: None), wait_seconds_max)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=f"publish-{feed}", daemon=True)
+        self._running: _Running | None = None
 
     def __enter__(self) -> Self:
         self.open()
@@ -84,8 +83,11 @@ class Publisher:
         self.close()
 
     def open(self) -> None:
-        """Connect and make sure of the topics. Raises BrokerUnavailable."""
-        self._thread.start()
+        """Connect and make sure of the topics. Raises BrokerUnavailable; then it may be opened again."""
+        if self._running is not None:
+            message = f"the publisher of {self.feed} is open already"
+            raise RuntimeError(message)
+        self._running = _Running(f"publish-{self.feed}")
         try:
             self._run(self._delivery.open([self.feed, HEARTBEATS]))
         except BaseException:
@@ -93,12 +95,16 @@ class Publisher:
             raise
 
     def close(self) -> None:
-        """Flush and disconnect. Raises BrokerUnavailable when the last records could not be sent."""
+        """Flush and disconnect; nothing is done where it is not open and no record waits.
+
+        Raises BrokerUnavailable when the last records could not be sent, RuntimeError when it is not open for them.
+        """
         try:
             self.flush()
         finally:
-            self._run(self._delivery.close())
-            self._stop()
+            if self._running is not None:
+                self._run(self._delivery.close())
+                self._stop()
 
     def publish(self, record: Mapping[str, Any]) -> list[Problem]:
         """Validate the record and take it into the batch; the warnings about it.
@@ -139,6 +145,28 @@ class Publisher:
         await self._delivery.send(HEARTBEATS, [heartbeat_maker().heartbeat(completed(record, ends, now_ms()))])
 
     def _run(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
+        if self._running is None:
+            work.close()
+            message = f"the publisher of {self.feed} is not open: use it in a with block, or call open() first"
+            raise RuntimeError(message)
+        return self._running.run(work)
+
+    def _stop(self) -> None:
+        running, self._running = self._running, None
+        if running is not None:
+            running.stop()
+
+
+class _Running:
+    """An event loop on a thread of its own, from the beginning until it is stopped."""
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=name, daemon=True)
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, _Answer]) -> _Answer:
+        """Do the work there and wait for its answer here."""
         doing: Future[_Answer] = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return doing.result()
@@ -146,7 +174,8 @@ class Publisher:
             doing.cancel()
             raise
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """End the thread and close the loop."""
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.run_until_complete(self._loop.shutdown_default_executor())

@@ -11,12 +11,13 @@ from saphan_infra.producer import Message
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.first_seen import FirstSeen
 from saphan_publishers.formats import Reading, rows_of
-from saphan_publishers.heartbeats import completed, heartbeat_rows, withheld
+from saphan_publishers.heartbeats import completed, parsed_heartbeat, withheld
 from saphan_publishers.input_files import STDIN, InputFile, open_input
-from saphan_publishers.messages import heartbeat_maker
+from saphan_publishers.json_lines import json_rows
+from saphan_publishers.messages import NotEncodable, heartbeat_maker
 from saphan_publishers.outcomes import FileOutcome, Outcome
 from saphan_publishers.reports import Report
-from saphan_publishers.rows import FileNote, FileProblem, Row
+from saphan_publishers.rows import FileNote, FileProblem, Row, row_error
 from saphan_publishers.validation import RowJudge, is_rejected, record_problems
 from saphan_schemas.rules import Problem
 from saphan_schemas.topics import HEARTBEATS
@@ -146,7 +147,7 @@ class Publication:
     ) -> tuple[Iterator[Row | FileNote], Callable[[Row], tuple[Item | None, list[Problem]]]]:
         topic = outcome.feed
         if topic == HEARTBEATS:
-            return heartbeat_rows(source), self._judge_heartbeat
+            return json_rows(source, parsed_heartbeat), self._judge_heartbeat
         rows = rows_of(source, topic, self._order.reading, lambda: self._first_seen_ms(topic, outcome.file))
         return rows, RowJudge(topic).judge
 
@@ -158,6 +159,11 @@ class Publication:
         problems = record_problems(HEARTBEATS, {**record, "sent_at": sent_at}, row.problems)
         if is_rejected(problems):
             return None, problems
+        try:
+            # Made here to be judged, and once more when it is sent: with the ends and the time of then.
+            heartbeat_maker().heartbeat(completed(record, {}, sent_at))
+        except NotEncodable as refused:
+            return None, [*problems, row_error(refused.code, "", "the heartbeat", refused.expected)]
         incomplete = frozenset() if self._order.heartbeat_anyway else self.outcome.incomplete_feeds
         problem = withheld(record["feed"], incomplete)
         return (record, problems) if problem is None else (None, [*problems, problem])

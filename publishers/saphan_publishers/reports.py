@@ -11,7 +11,7 @@ import orjson
 from saphan_publishers.rows import FileProblem, Row
 from saphan_schemas.rules import Problem
 
-#: Warnings of one kind are told so often for each file; all are counted. Errors are always told, each one.
+#: So many warnings of one kind are told for each file; all are counted. Every error is told.
 WARNINGS_TOLD_MAX = 1000
 _EXAMPLES_MAX = 3
 #: Reports show what was found, which may be personal: only the owner reads them.

@@ -2,9 +2,9 @@
 
 from typing import Any, NamedTuple
 
-from saphan_schemas.rules import Problem
+from saphan_schemas.problem import Problem, error, warning
 
-#: So much of a value is shown in a report.
+#: Characters of a value that a report about a file shows: of a whole line more is needed than of a field.
 FOUND_CHARACTERS_MAX = 120
 
 
@@ -57,15 +57,9 @@ class Unreadable(ValueError):
 
 def row_error(code: str, field: str, found: object, expected: str) -> Problem:
     """A problem for which the row is rejected."""
-    return Problem(field=field, found=shown(found), expected=expected, severity="error", code=code)
+    return error(field, found, expected, code, FOUND_CHARACTERS_MAX)
 
 
 def row_warning(code: str, field: str, found: object, expected: str) -> Problem:
     """A problem with which the row is published all the same."""
-    return Problem(field=field, found=shown(found), expected=expected, severity="warning", code=code)
-
-
-def shown(found: object) -> str:
-    """A value as a report shows it: never endless."""
-    text = str(found)
-    return text if len(text) <= FOUND_CHARACTERS_MAX else text[:FOUND_CHARACTERS_MAX] + "…"
+    return warning(field, found, expected, code, FOUND_CHARACTERS_MAX)

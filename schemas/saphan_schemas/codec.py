@@ -86,9 +86,10 @@ class Codec:
         return decoded
 
     def decode_columns(self, topic: str, values: Sequence[bytes | None]) -> dict[str, list[Any]] | None:
-        """What :meth:`decode_many` says of these messages, field by field, or None where only that can tell.
+        """The records of these messages as a list of values for each field, or None: then ask :meth:`decode_many`.
 
-        It can where they are many, one schema of the newest version's structure wrote them all, and each is a record.
+        None unless the messages are many, one schema with the newest version's structure wrote them all, and each of
+        them is a record.
         """
         if len(values) < _COLUMN_MESSAGES_MIN or None in values:
             return None

@@ -19,14 +19,15 @@ _KINDS = frozenset(("boolean", "int", "long", "string"))
 _WORD_BYTES = 8
 #: Of each byte of a word: that another one follows, and what it says itself.
 _FOLLOWED = np.uint64(0x8080808080808080)
-#: Times a power of 256, its first byte is that power, counted from 1.
+#: Multiplied by 256 to the power of n, its highest byte is n + 1.
 _COUNTED = np.uint64(0x0102030405060708)
-#: Seven bits of each byte, then fourteen of two, then twenty-eight of four stand side by side: which, and how far apart.
+#: How the seven bits of each byte are joined: in pairs of bytes, of two bytes, of four. The lower part of each pair, the
+#: higher one, and by how many bits that moves down.
 _JOINTS = tuple(
     (np.uint64(low), np.uint64(low << size), np.uint64(gap))
     for low, size, gap in ((0x007F007F007F007F, 8, 1), (0x00003FFF00003FFF, 16, 2), (0x000000000FFFFFFF, 32, 4))
 )
-#: As many of a word's first bytes.
+#: By a size in bytes: a mask of as many of a word's first bytes.
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(_WORD_BYTES)], np.uint64)
 _ONE, _SEVEN, _SIZE_SHIFT = np.uint64(1), np.uint64(7), np.uint64(56)
 
@@ -48,7 +49,7 @@ class _ShortTexts(dict[int, str]):
 
 
 class _Unusual(ValueError):
-    """Bytes that are to be looked at one message after the other."""
+    """Bytes that have to be decoded one message after the other."""
 
 
 def flat_fields(structure: Any) -> tuple[Field, ...]:
@@ -80,12 +81,12 @@ def decoded(fields: Sequence[Field], header: bytes, messages: Sequence[bytes]) -
 class _Batch:
     """Messages one after the other, and how far each of them is read.
 
-    A message that ends too early is read on in the next one, and is found out by where it is at the end: reading never
-    goes back, and no text goes beyond its message.
+    Reading a message that ends too early goes on in the next one. That is noticed in the end, as the place reached is
+    not where the message ends: reading never goes back, and no text goes beyond its message.
     """
 
     def __init__(self, fields: Sequence[Field], header: bytes, messages: Sequence[bytes]) -> None:
-        # A zero is a whole number, a null or a False: the last message finds one for every field that it lacks.
+        # Zeros for a last message that ends too early: one is a whole number, a null or a False, whatever the field is.
         joined = b"".join((*messages, bytes(len(fields) + _WORD_BYTES)))
         sizes = np.fromiter(map(len, messages), np.int64, len(messages))
         self._bytes = np.frombuffer(joined, np.uint8)
@@ -133,13 +134,13 @@ class _Batch:
             return [None] * len(branches)
         rows = np.flatnonzero(given)
         values, self._at[rows] = self._values(field.kind, self._at[rows], self._ends[rows])
-        # Whoever has no value takes the one after the last.
+        # Rows without a value take the None appended after the last value.
         takes = np.full(len(branches), count)
         takes[rows] = np.arange(count)
         return list(itemgetter(*takes.tolist())((*values, None)))
 
     def _values(self, kind: str, at: Numbers, ends: Numbers) -> tuple[list[Any], Numbers]:
-        """The values of a kind that stand at some places, and where they end."""
+        """The values of this kind at these places, and where each of them ends."""
         if kind == "boolean":
             truths = self._bytes[at]
             if truths.max() > 1:
@@ -160,7 +161,7 @@ class _Batch:
         return [text[start:end] for start, end in zip(at.tolist(), (at + sizes).tolist(), strict=True)]
 
     def _numbers(self, at: Numbers) -> tuple[Numbers, Numbers]:
-        """Whole numbers and where they end: most columns have one byte each; of more than eight none is decoded here."""
+        """Whole numbers and where each ends. Most have one byte; one of more than eight bytes is not decoded here."""
         single = self._bytes[at]
         if single.max() < 128:
             numbers, ends = single.astype(np.uint64), at + 1
@@ -172,11 +173,11 @@ class _Batch:
 
     @staticmethod
     def _joined(words: _Words) -> tuple[_Words, Numbers]:
-        """The numbers that begin words, before their sign is seen to, and their sizes in bytes."""
+        """The numbers at the beginning of words, their signs not decoded yet, and their sizes in bytes."""
         lasts = ~words & _FOLLOWED
         if not lasts.all():
             raise _Unusual
-        # The lowest bit that is set, of the byte that no other one follows.
+        # Only the lowest bit that is set stays: that of the number's last byte.
         lasts &= ~lasts + _ONE
         sizes = ((lasts >> _SEVEN) * _COUNTED >> _SIZE_SHIFT).astype(np.int64)
         numbers = words & (lasts - _ONE) & ~_FOLLOWED

@@ -1,13 +1,13 @@
-"""Which of many records of one feed somebody could object to, seen by whole columns: it costs a microsecond a record.
+"""Which of many records of one feed may have a problem, found by whole columns: it costs a microsecond a record.
 
-The rules are those of :mod:`saphan_schemas.rules`, and it is they that decide about each suspect.
+The rules themselves are in :mod:`saphan_schemas.rules`; they decide about each suspect.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from saphan_schemas.identifiers import SPECIMENS, unusual_person_numbers
+from saphan_schemas.identifiers import SPECIMENS, may_be_person_number, unusual_person_numbers
 from saphan_schemas.record_checks import CARRIED_CHARACTERS_MIN
 from saphan_schemas.rule_table import (
     FIRST_CHANGE_MS,
@@ -36,8 +36,8 @@ Columns = Mapping[str, Column]
 class Screened(NamedTuple):
     """What there is to know about records by their position.
 
-    Nothing is wrong with a record that is no suspect, and of such a record ``numbers`` has the number of each person
-    and document in normal form, null or empty for none; of a suspect it may say anything.
+    Nothing is wrong with a record that is no suspect. For such a record ``numbers`` has the number of each person and
+    document in normal form, None or empty where there is none; what it has for a suspect means nothing.
     """
 
     suspects: set[int]
@@ -59,7 +59,7 @@ def has_fields_of(feed: str, columns: Columns) -> bool:
 
 
 def with_other_fields(feed: str, records: Sequence[Record]) -> list[int]:
-    """Where a record has more than the fields of the feed: they are suspects, for no column says so."""
+    """Positions of the records that have more fields than the feed. They are suspects, which no column shows."""
     count = len(screen_of(feed).kinds)
     return [at for at, size in enumerate(map(len, records)) if size != count]
 
@@ -121,13 +121,13 @@ def _ill_texts(column: Column, characters_max: int) -> Iterable[int]:
 def _unusual_envelopes(_: FeedScreen, columns: Columns) -> Iterator[int]:
     ids, deleted = columns["record_id"], columns["deleted"]
     if True in deleted:
-        # There is only an envelope, and the rules for one record see that at once.
+        # A deleted record has only its envelope; the rules for one record see quickly that it has nothing else.
         yield from _where(deleted, bool)
     yield from _outside(columns["version"], 1, VERSION_MAX)
     yield from _outside(columns["changed_at"], FIRST_CHANGE_MS, LAST_CHANGE_MS)
     yield from _ill_texts(ids, RECORD_ID_CHARACTERS_MAX)
     if not "".join({text[:1] for text in ids}).isalpha():
-        yield from _where(ids, lambda text: len(text) >= 13 and not text[0].isalpha())
+        yield from _where(ids, may_be_person_number)
 
 
 def _unusual_values(screen: FeedScreen, columns: Columns) -> Iterator[int]:
@@ -186,7 +186,10 @@ def _disagreeing(screen: FeedScreen, columns: Columns) -> Iterable[int]:
 
 
 def _lines(column: Column) -> tuple[str, Iterable[int]]:
-    """The texts one a line, an empty one for none, and where it was left empty because a text is not plain enough."""
+    """The texts, each on a line of its own, with an empty line for None; and the positions of unusual texts.
+
+    Unusual is an empty text, and one that holds a line break or is not ASCII: its line is left empty.
+    """
     unusual = _where(column, lambda text: text == "") if "" in column else []
     texts = [text or "" for text in column]
     lines = "\n".join((*texts, ""))

@@ -76,7 +76,7 @@ _FILLED_WITH_ZEROS = frozenset(check + check_digit(check) for check in (f"{_ZERO
 
 
 def is_plain_person_number(text: str) -> bool:
-    """Whether there is nothing at all to say about a person's number: the quick answer for nearly all of them."""
+    """Whether a text is a person's number without any problem: a quick check, which nearly all numbers pass."""
     try:
         fits = _TAILS[text[10:]] >> (_PERSON_HEADS[text[:4]] + _MIDDLES[text[4:7]] + _LATER_MIDDLES[text[7:10]]) & 1
     except KeyError:
@@ -85,9 +85,12 @@ def is_plain_person_number(text: str) -> bool:
 
 
 def unusual_person_numbers(numbers: Sequence[str | None]) -> Iterable[int]:
-    """Where :func:`is_plain_person_number` says no of a number that is there; the specimens are not looked for."""
+    """Positions of the numbers (not None) that fail :func:`is_plain_person_number`.
+
+    Specimen numbers are not checked here.
+    """
     try:
-        # The sum is spelled out once more, for a call costs as much as it.
+        # The sum is written out once more: a call would cost as much as the sum itself.
         unfitting = [
             at
             for at, text in enumerate(numbers)
@@ -125,6 +128,11 @@ def person_number_kind(text: str) -> NumberKind:
     if text[0] == "9" or (text[0] == "0" and text[3] in "468"):
         return "unclear"
     return "person" if has_right_check_digit(text) else "check_digit"
+
+
+def may_be_person_number(key: str) -> bool:
+    """Whether a key deserves a closer look: 13 characters or more that do not begin with a letter."""
+    return len(key) >= 13 and not key[0].isalpha()
 
 
 def usable_person_number(text: str) -> bool:

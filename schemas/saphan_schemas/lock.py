@@ -1,6 +1,7 @@
 """Which ids and contents of schema versions are settled for ever: the lock file against the schema files."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
@@ -10,7 +11,14 @@ from saphan_schemas.catalogue import LOCK_FILE, LOCK_ID_MIN
 
 _SCHEMA_ID_MAX = 2**31 - 1
 _FREE_TO_CHANGE = ("doc", "doc_th", "pii")
+_NEW_ID = (
+    "take the newer one's entry out of this file and remove the .hex of its examples; then `saphan schemas lock` gives "
+    "it an id of its own and writes them again"
+)
 _RESTORE = "a released version never changes: take the change back and put it into the next version's file"
+
+# "01" and "๑" are no other names for 1: the file of version 1 is 1.avsc.
+_VERSION = re.compile("0|[1-9][0-9]*").fullmatch
 
 Lock = dict[str, dict[str, dict[str, Any]]]
 
@@ -40,7 +48,7 @@ def version_files(package: Path) -> dict[str, dict[int, Path]]:
     """Topic → version → file, rising; a file whose name is no number is left out (``lock_findings`` tells of it)."""
     found: dict[str, dict[int, Path]] = {}
     for folder in sorted((package / "avro").iterdir()):
-        numbers = sorted(int(path.stem) for path in folder.glob("*.avsc") if path.stem.isdecimal())
+        numbers = sorted(int(path.stem) for path in folder.glob("*.avsc") if _VERSION(path.stem))
         found[folder.name] = {number: folder / f"{number}.avsc" for number in numbers}
     return found
 
@@ -67,7 +75,7 @@ def lock_findings(package: Path) -> Iterator[Finding]:
 
 def _stray_files(package: Path) -> Iterator[Finding]:
     for path in sorted((package / "avro").rglob("*")):
-        is_version = path.suffix == ".avsc" and path.stem.isdecimal() and str(int(path.stem)) == path.stem
+        is_version = path.suffix == ".avsc" and _VERSION(path.stem)
         if path.is_file() and not is_version:
             name = path.relative_to(package).as_posix()
             yield Finding(name, "not a schema version", "name it avro/TOPIC/NUMBER.avsc or remove it")
@@ -80,7 +88,7 @@ def _ids(lock: Lock) -> Iterator[Finding]:
             schema_id, holder = entry["id"], f"{topic} version {version}"
             if schema_id in holders:
                 found = f"id {schema_id} is that of {holders[schema_id]} and of {holder}"
-                yield Finding(LOCK_FILE, found, "give the newer one a new id with `saphan schemas lock`")
+                yield Finding(LOCK_FILE, found, _NEW_ID)
             elif not LOCK_ID_MIN <= schema_id <= _SCHEMA_ID_MAX:
                 found = f"id {schema_id} of {holder} could be a registry's"
                 yield Finding(LOCK_FILE, found, f"ids are from {LOCK_ID_MIN} to {_SCHEMA_ID_MAX}")

@@ -3,7 +3,8 @@
 from typing import Any, Literal, NamedTuple
 
 Severity = Literal["error", "warning"]
-_FOUND_CHARACTERS_MAX = 60
+#: Characters of a value that are shown, unless the caller names another number.
+FOUND_CHARACTERS_MAX = 60
 
 
 class Problem(NamedTuple):
@@ -20,19 +21,19 @@ class Problem(NamedTuple):
     code: str
 
 
-def shown(value: Any) -> str:
+def shown(value: Any, characters_max: int = FOUND_CHARACTERS_MAX) -> str:
     """A value as a report shows it: short, and "nothing" where there is none."""
     if value is None or value == "":
         return "nothing"
     text = str(value)
-    return text if len(text) <= _FOUND_CHARACTERS_MAX else text[: _FOUND_CHARACTERS_MAX - 1] + "…"
+    return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
 
 
-def error(field: str, found: Any, expected: str, code: str) -> Problem:
+def error(field: str, found: Any, expected: str, code: str, characters_max: int = FOUND_CHARACTERS_MAX) -> Problem:
     """A problem that keeps the record out."""
-    return Problem(field, shown(found), expected, "error", code)
+    return Problem(field, shown(found, characters_max), expected, "error", code)
 
 
-def warning(field: str, found: Any, expected: str, code: str) -> Problem:
+def warning(field: str, found: Any, expected: str, code: str, characters_max: int = FOUND_CHARACTERS_MAX) -> Problem:
     """A problem that the agency should know of; the record is taken as it is."""
-    return Problem(field, shown(found), expected, "warning", code)
+    return Problem(field, shown(found, characters_max), expected, "warning", code)

@@ -6,6 +6,7 @@ from itertools import product
 
 from saphan_schemas.topics import (
     CONTRIBUTIONS,
+    DAY_MS,
     DOE_EMPLOYERS,
     EMPLOYER_PAIRS,
     EMPLOYMENTS,
@@ -21,8 +22,8 @@ from saphan_schemas.values import date_to_days
 
 FIRST_DAY = date_to_days(date(1900, 1, 1))
 LAST_DAY = date_to_days(date(2400, 12, 31))
-FIRST_CHANGE_MS = date_to_days(date(2000, 1, 1)) * 86_400_000
-LAST_CHANGE_MS = (LAST_DAY + 1) * 86_400_000 - 1
+FIRST_CHANGE_MS = date_to_days(date(2000, 1, 1)) * DAY_MS
+LAST_CHANGE_MS = (LAST_DAY + 1) * DAY_MS - 1
 RECORD_ID_CHARACTERS_MAX = 200
 TEXT_CHARACTERS_MAX = 500
 VERSION_MAX = 2**63 - 1

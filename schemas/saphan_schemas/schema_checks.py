@@ -1,7 +1,7 @@
 """Whether one schema file is fit to be published: it parses, every field is explained and classed, nothing can trap us."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from saphan_schemas.compatibility import parse
@@ -11,7 +11,10 @@ from saphan_schemas.record_codec import shared_defaults, structure
 
 _THAI = re.compile("[\u0e00-\u0e7f]")
 _NESTED_ROWS = ("array", "map")
-_NO_BYTES = "an array or map of values without bytes: a short message could claim any number of them"
+_NO_BYTES = "an array of values without bytes: a short message could claim any number of them"
+
+#: The types that a schema names, by their name without namespace.
+_Defined = Mapping[str, Any]
 
 
 def schema_findings(file: str, schema: Any) -> Iterator[Finding]:
@@ -62,42 +65,73 @@ def _field(file: str, place: str, field: dict[str, Any]) -> Iterator[Finding]:
 
 
 def _traps(file: str, schema: dict[str, Any]) -> Iterator[Finding]:
+    defined = {kind["name"].rpartition(".")[2]: kind for kind in _written(schema) if "name" in kind}
     for place, part in _records(schema["name"], schema):
         for field in part["fields"]:
             where = f"{place}.{field['name']}"
-            if _counts_nothing(field["type"]):
+            if _counts_nothing(field["type"], defined):
                 yield Finding(file, f"{where} is {_NO_BYTES}", "let the items be at least one byte long")
             if part is not schema and isinstance(field.get("default"), list | dict):
                 found = f"{where} has a list as its default inside another record"
                 yield Finding(file, found, "the codec gives lists by default at the top level only: leave it out")
-            if part["name"] in _named(field["type"]):
+            if part["name"].rpartition(".")[2] in _reached(field["type"], defined):
                 yield Finding(file, f"{where} is of the type it is in", "a message must not nest without end")
 
 
-def _counts_nothing(kind: Any) -> bool:
+def _inner(kind: Any) -> list[Any]:
+    """The types that a type is made of, one level down."""
     if isinstance(kind, list):
-        return any(_counts_nothing(branch) for branch in kind)
-    if not isinstance(kind, dict) or kind["type"] != "array":
-        return False
-    items = kind["items"]
-    return _is_empty(items) or _counts_nothing(items)
+        return kind
+    if not isinstance(kind, dict):
+        return []
+    if kind["type"] == "record":
+        return [field["type"] for field in kind["fields"]]
+    return [kind[key] for key in ("items", "values") if key in kind] or [kind["type"]]
 
 
-def _is_empty(kind: object) -> bool:
+def _written(kind: Any) -> Iterator[dict[str, Any]]:
+    """Every type that is written out in a type, itself included; a name alone stands for one written elsewhere."""
     if isinstance(kind, dict):
-        if kind["type"] == "record":
-            return all(_is_empty(field["type"]) for field in kind["fields"])
-        return bool(kind["type"] == "null" or (kind["type"] == "fixed" and kind["size"] == 0))
-    return kind == "null"
+        yield kind
+    for part in _inner(kind):
+        yield from _written(part)
 
 
-def _named(kind: Any) -> set[str]:
-    """Names of types that a type refers to."""
-    if isinstance(kind, list):
-        return {name for branch in kind for name in _named(branch)}
-    if isinstance(kind, dict):
-        return _named(kind.get("items") or kind.get("values") or kind["type"])
-    return {str(kind).rpartition(".")[2]}
+def _reached(kind: Any, defined: _Defined, path: frozenset[str] = frozenset()) -> set[str]:
+    """The names of all types inside a type, however deep. ``path`` are those that it is looked for in already."""
+    kind = _resolved(kind, defined)
+    names: set[str] = set()
+    if isinstance(kind, dict) and "name" in kind:
+        name = kind["name"].rpartition(".")[2]
+        if name in path:
+            return {name}
+        names, path = {name}, path | {name}
+    return names.union(*(_reached(part, defined, path) for part in _inner(kind)))
+
+
+def _resolved(kind: Any, defined: _Defined) -> Any:
+    return defined.get(kind.rpartition(".")[2], kind) if isinstance(kind, str) else kind
+
+
+def _counts_nothing(kind: Any, defined: _Defined) -> bool:
+    """Whether a type holds, outside of records in it, an array whose items take no bytes."""
+    if isinstance(kind, dict) and kind["type"] == "record":
+        return False  # its fields are looked at one by one
+    if isinstance(kind, dict) and kind["type"] == "array" and _is_empty(kind["items"], defined):
+        return True
+    return any(_counts_nothing(part, defined) for part in _inner(kind))
+
+
+def _is_empty(kind: Any, defined: _Defined, path: frozenset[str] = frozenset()) -> bool:
+    kind = _resolved(kind, defined)
+    if not isinstance(kind, dict):
+        return bool(kind == "null")
+    if kind["type"] == "fixed":
+        return bool(kind["size"] == 0)
+    if kind["type"] != "record":
+        return not isinstance(kind["type"], list) and _is_empty(kind["type"], defined, path)
+    # A record that is in itself has no end, which is told as such.
+    return kind["name"] not in path and all(_is_empty(part, defined, path | {kind["name"]}) for part in _inner(kind))
 
 
 def pair_findings(file: str, reader: Any, writer: Any) -> Iterator[Finding]:

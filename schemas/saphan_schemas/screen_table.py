@@ -1,4 +1,4 @@
-"""What a record that nobody could object to looks like, by feed: for the screens that let most records pass quickly."""
+"""What a record without any problem looks like, by feed: for the screens that let most records pass quickly."""
 
 import re
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from saphan_schemas.catalogue import default_catalogue
-from saphan_schemas.identifiers import SPECIMENS, is_plain_person_number, person_number_kind
+from saphan_schemas.identifiers import SPECIMENS, is_plain_person_number, may_be_person_number, person_number_kind
 from saphan_schemas.record_checks import ENVELOPE
 from saphan_schemas.rule_table import (
     AMOUNT_MAX,
@@ -30,7 +30,7 @@ from saphan_schemas.topics import (
 
 
 class Form(NamedTuple):
-    """A form of texts, to be matched one by one, or as far as lines have it: each ends in a break, some are empty."""
+    """A pattern, matched against one text, or against many texts that each end in a line break and may be empty."""
 
     fullmatch: Callable[[str], object]
     match_lines: Callable[[str, int], re.Match[str]]
@@ -45,15 +45,15 @@ class Agreement(NamedTuple):
 
 def _form(pattern: str) -> Form:
     lines = re.compile(f"(?:(?:{pattern})\n|\n)*")
-    # A repetition always matches, be it nothing.
+    # A repetition always matches, if only the empty text.
     return Form(re.compile(pattern).fullmatch, cast(Callable[[str, int], re.Match[str]], lines.match))
 
 
-#: The usual document number: if no placeholder, it is usable, and normal as it stands.
+#: The usual document number. Unless it is a placeholder it is usable, and in normal form already.
 USUAL_DOCUMENT = _form("[A-Z]{0,3}0{0,6}[1-9][0-9]{4,12}")
-#: All of the usual form that is a placeholder.
+#: Every placeholder that has the usual form.
 DOCUMENT_PLACEHOLDERS = SPECIMENS | {digit * count for digit in "123456789" for count in range(5, 14)}
-#: Thirteen digits of no company; specimens are looked up apart.
+#: Thirteen digits that are no company's; specimens are looked up separately.
 USUAL_INSURED = _form("[1-9][0-9]{12}|00(?!00000000)[0-9]{11}")
 
 _CODES: dict[str, frozenset[str | None]] = {
@@ -73,7 +73,7 @@ _PERSON_NUMBERS: dict[str, Callable[[str], object]] = {
 
 @dataclass(frozen=True, slots=True)
 class FeedScreen:
-    """The rules of one feed by the cheapest way to apply them: it lets only records pass that have no problem."""
+    """The rules of one feed in the form that is cheapest to apply: only a record without any problem passes."""
 
     kinds: dict[str, str]
     codes: tuple[tuple[str, frozenset[str | None]], ...]
@@ -117,7 +117,7 @@ def _screen(feed: str) -> FeedScreen:
 
 
 def _employer_agrees(employer_id: str | None) -> bool:
-    return employer_id is None or len(employer_id) < 13 or employer_id[0].isalpha()
+    return employer_id is None or not may_be_person_number(employer_id)
 
 
 def _tax_id_agrees(tax_id: str | None, id_type: str | None) -> bool:

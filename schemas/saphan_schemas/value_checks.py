@@ -28,6 +28,7 @@ from saphan_schemas.rule_table import (
     NATIONALITIES,
     TEXT_CHARACTERS_MAX,
 )
+from saphan_schemas.topics import DAY_MS
 from saphan_schemas.values import date_to_days, days_to_date, format_time_ms
 
 _Check = Callable[[str, Any], Iterator[Problem]]
@@ -66,7 +67,7 @@ def check_time(name: str, moment_ms: int) -> Iterator[Problem]:
     """A time of change in ms since 1970: from 2000 on, and not in the Buddhist era."""
     if FIRST_CHANGE_MS <= moment_ms <= LAST_CHANGE_MS:
         return
-    day = moment_ms // 86_400_000
+    day = moment_ms // DAY_MS
     found = format_time_ms(moment_ms) if _EARLIEST <= day < _LATEST else f"{moment_ms} ms"
     if LAST_DAY < day < _YEAR_3200:
         yield error(name, found, _BUDDHIST, "buddhist_era")

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from saphan_schemas.topics import DAY_MS
+
 _EPOCH = date(1970, 1, 1)
 _EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 #: Thailand keeps UTC+7 all year.
@@ -59,12 +61,12 @@ def format_time_ms(ms: int) -> str:
 
 def bangkok_day(ms: int) -> int:
     """Days since 1970-01-01 of the Bangkok calendar day that holds this moment."""
-    return (ms + BANGKOK_OFFSET // timedelta(milliseconds=1)) // 86_400_000
+    return (ms + BANGKOK_OFFSET // timedelta(milliseconds=1)) // DAY_MS
 
 
 def bangkok_midnight_ms(day: int) -> int:
     """The moment (ms UTC) at which the Bangkok calendar day ``day`` begins."""
-    return day * 86_400_000 - BANGKOK_OFFSET // timedelta(milliseconds=1)
+    return day * DAY_MS - BANGKOK_OFFSET // timedelta(milliseconds=1)
 
 
 def logical_type(avro_type: Any) -> str:

@@ -14,7 +14,6 @@ from saphan_simulation.parameters import Parameters
 DOMESTIC = "domestic"
 AGRICULTURE = "agriculture"
 SECTORS = ("agriculture", "manufacturing", "construction", "services", "domestic", "other")
-HEAD_OFFICE = "000000"
 _STREAM = 2
 _ID_PREFIX, _ID_SHIFT = "ER", 3
 

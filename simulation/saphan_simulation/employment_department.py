@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from saphan_schemas.topics import EMPLOYMENTS, WORK_PERMITS
+from saphan_schemas.topics import DAY_MS, EMPLOYMENTS, WORK_PERMITS
 from saphan_simulation.agencies import Window
 from saphan_simulation.book import NEW_IDENTITY, Book, Record, clerk_date
 from saphan_simulation.dates import months_later, office_time_ms
@@ -130,7 +130,7 @@ class EmploymentDepartment:
             self._correct(book, slot, at_ms, job.start_day)
         elif luck < self._correction_share + self._twice_share:
             numbers = self._numbers(life, book, permits, job.start_day)
-            book.open(EMPLOYMENTS, at_ms + int(random() * 10) * 86_400_000, numbers, fields.copy())
+            book.open(EMPLOYMENTS, at_ms + int(random() * 10) * DAY_MS, numbers, fields.copy())
         elif luck < self._correction_share + self._twice_share + self._deleted_share:
             self._mistaken(life, book, permits, job, noticed)
         if job.end_day is not None and random() < self._exit_share:
@@ -165,7 +165,7 @@ class EmploymentDepartment:
         """The notice first had a wrong first day; half the time it is set right within hours."""
         random = book.random
         book.amend(slot, start_date=start_day - 1 - int(random() * 12))
-        later_ms = int(random() * 10_800_000) if random() < 0.5 else (1 + int(random() * 20)) * 86_400_000
+        later_ms = int(random() * 10_800_000) if random() < 0.5 else (1 + int(random() * 20)) * DAY_MS
         book.change(slot, at_ms + later_ms, start_date=start_day)
 
     def _mistaken(self, life: Life, book: Book, permits: list[Permit], job: Job, day: int) -> None:

@@ -1,3 +1,4 @@
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,6 +59,16 @@ def test_what_is_not_signed_or_too_large_or_no_json_is_refused_and_not_kept(url:
     assert post(url, signed_headers(KEYS, "A-a-1", 1000, BODY)).status_code == 401
     assert post(url, headers, b"x" * 30_000).status_code == 413
     assert post(url, signed_headers(KEYS, "A-b-1", now_ms() // 1000, b"[1]"), b"[1]").status_code == 400
+    assert len(inbox) == 0
+
+
+@pytest.mark.parametrize("length", [b"\xb2", b"", b"-1", b"0x10", b"1" * 5000])
+def test_a_length_that_is_no_number_is_refused_with_an_answer(url: str, inbox: Inbox, length: bytes) -> None:
+    address = httpx.URL(url)
+    with socket.create_connection((address.host, address.port), 10) as client:
+        client.sendall(b"POST /alerts HTTP/1.1\r\nHost: here\r\nContent-Length: " + length + b"\r\n\r\n")
+        answer = client.makefile("rb").readline()
+    assert answer.split()[1] == (b"413" if len(length) > 4 else b"411")
     assert len(inbox) == 0
 
 

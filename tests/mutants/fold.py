@@ -47,7 +47,7 @@ _OF_IDENTITY = (
     ),
     _identity(
         "placeholders of a person's number join",
-        'return "nid:" + number if usable_person_number(number) else None', 'return "nid:" + number',
+        'return _PERSON_NUMBER + number if usable_person_number(number) else None', 'return _PERSON_NUMBER + number',
         _SIGNATURES + "test_what_stands_for_nothing_joins_nobody",
     ),
     _identity(

@@ -51,7 +51,7 @@ _OF_DATES = (
     ),
     _dates(
         "a day that a person names begins at midnight in Greenwich",
-        "- BANGKOK_OFFSET // timedelta(milliseconds=1)", "",
+        "return bangkok_midnight_ms(iso_day(text))", "return iso_day(text) * 86_400_000",
         _DATES + "test_a_day_named_by_a_person_begins_at_midnight_in_bangkok",
     ),
     _dates(

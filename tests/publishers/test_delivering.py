@@ -164,7 +164,7 @@ def test_a_file_of_heartbeats_gets_the_end_offsets_that_it_leaves_open(
             "end_offsets",
             "wrong_type",
         ),
-        (["no object"], "", "not_an_object"),
+        ("no object", "", "not_an_object"),
     ],
 )
 def test_a_bad_heartbeat_is_rejected_and_told(
@@ -175,6 +175,11 @@ def test_a_bad_heartbeat_is_rejected_and_told(
     assert (outcome.published, outcome.rejected) == (1, 1)
     told = [json.loads(line) for line in (tmp_path / "report.jsonl").read_bytes().splitlines()]
     assert [(line["field"], line["code"]) for line in told] == [(field, code)]
+
+
+def test_heartbeats_in_a_json_array_are_told_as_such(publish_files: PublishFiles, tmp_path: Path) -> None:
+    outcome = publish_files(HEARTBEATS, write(tmp_path, HEARTBEATS, [{"feed": EMPLOYMENTS}]))
+    assert "one object a line" in str(outcome.files[0].failure)
 
 
 def test_a_directory_is_published_feeds_first_and_heartbeats_last(broker: Any, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Which version the rows of a file have that carry none: the same file is the same, a corrected one wins."""
 
 import gzip
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,30 @@ def test_a_column_of_changes_gives_the_version(publish_files: PublishFiles, brok
     publish(publish_files, path, MAPPING + 'changed_at = "changed"\n')
     (row,) = broker.records(SSO_EMPLOYERS)
     assert row["version"] == row["changed_at"] == parse_time_ms("2026-11-23T00:00:00Z")
+
+
+OWN_NAMES = "record_id,version,changed_at,sso_account,sso_branch\nS-1,3,2026-11-23T00:00:00Z,7100012345,000000\n"
+
+
+def test_a_file_in_the_platform_s_own_field_names_has_its_own_versions_and_is_not_remembered(
+    publish_files: PublishFiles, broker: Any, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(OWN_NAMES, "utf-8")
+    assert publish_files(SSO_EMPLOYERS, path).published == 1
+    (row,) = broker.records(SSO_EMPLOYERS)
+    assert (row["version"], row["changed_at"]) == (3, parse_time_ms("2026-11-23T00:00:00Z"))
+    assert not (tmp_path / "data" / "publish").exists()
+
+
+@pytest.mark.parametrize(("text", "published"), [(OWN_NAMES, 1), ("record_id,sso_account,sso_branch\nS-1,1,1\n", 0)])
+def test_standard_input_needs_a_time_only_where_its_rows_have_none(
+    publish_files: PublishFiles, monkeypatch: pytest.MonkeyPatch, text: str, published: int
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    outcome = publish_files(SSO_EMPLOYERS, "-")
+    assert outcome.published == published
+    assert ("--as-of" in str(outcome.files[0].failure)) is not bool(published)
 
 
 def test_a_dry_run_does_not_make_a_file_known(publish_files: PublishFiles, tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """The class by which an agency's own program publishes."""
 
+import asyncio
+import gc
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -106,3 +108,40 @@ def test_an_unknown_feed_is_refused_at_once(broker: Any) -> None:
 def test_a_broker_that_is_away_is_told_at_once(new_broker: Any) -> None:
     with pytest.raises(BrokerUnavailable), Publisher(new_broker(absences=1), EMPLOYMENTS, wait_seconds_max=0):
         raise AssertionError
+
+
+def test_a_publisher_that_was_never_opened_or_could_not_be_can_be_closed(new_broker: Any) -> None:
+    Publisher(new_broker(), EMPLOYMENTS).close()
+    publisher = Publisher(new_broker(absences=1), EMPLOYMENTS, wait_seconds_max=0)
+    with pytest.raises(BrokerUnavailable):
+        publisher.open()
+    publisher.close()
+    publisher.close()
+
+
+def test_a_publisher_that_is_not_used_leaves_no_event_loop_behind(broker: Any) -> None:
+    loops = [thing for thing in gc.get_objects() if isinstance(thing, asyncio.AbstractEventLoop)]
+    publisher = Publisher(broker, EMPLOYMENTS)
+    publisher.publish(hire())
+    assert [thing for thing in gc.get_objects() if isinstance(thing, asyncio.AbstractEventLoop)] == loops
+
+
+def test_a_record_that_waits_is_not_dropped_in_silence_where_nobody_opened(broker: Any) -> None:
+    publisher = Publisher(broker, EMPLOYMENTS)
+    publisher.publish(hire())
+    for send in (publisher.flush, publisher.close):
+        with pytest.raises(RuntimeError, match="not open"):
+            send()
+
+
+def test_a_publisher_can_be_opened_again_but_not_twice_at_once(new_broker: Any) -> None:
+    broker = new_broker(absences=1)
+    publisher = Publisher(broker, EMPLOYMENTS, wait_seconds_max=0)
+    with pytest.raises(BrokerUnavailable):
+        publisher.open()
+    for number in range(3):
+        with publisher:
+            publisher.publish(hire(record_id=f"E-{number}"))
+            with pytest.raises(RuntimeError, match="already"):
+                publisher.open()
+    assert [row["record_id"] for row in broker.records(EMPLOYMENTS)] == ["E-0", "E-1", "E-2"]

@@ -17,6 +17,14 @@ Schema = dict[str, Any]
 LATER = {"name": "later", "type": ["null", "string"], "default": None, "doc": "x", "doc_th": "ก", "pii": "none"}
 
 
+def inner(name: str, kind: Any) -> Schema:
+    return {"name": name, "type": kind, "doc": "x", "doc_th": "ก", "pii": "none"}
+
+
+def record(name: str, *fields: Schema) -> Schema:
+    return {"type": "record", "name": name, "doc": "x", "doc_th": "ก", "fields": list(fields)}
+
+
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
     """A copy of the schemas folder to plant something in."""
@@ -67,7 +75,35 @@ PLANTED_IN_A_SCHEMA: dict[str, tuple[Callable[[Schema], None], str]] = {
     "not a record": (lambda s: s.update(type="enum", symbols=["A"]), "not a record"),
     "nulls without number": (
         lambda s: s["fields"].append(LATER | {"type": {"type": "array", "items": "null"}, "default": []}),
-        "an array or map of values without bytes",
+        "an array of values without bytes",
+    ),
+    "nulls without number in a map": (
+        lambda s: s["fields"].append(
+            LATER | {"type": {"type": "map", "values": {"type": "array", "items": "null"}}, "default": {}}
+        ),
+        "Employment.later is an array of values without bytes",
+    ),
+    "named records without bytes": (
+        lambda s: s["fields"].extend(
+            (inner("one", record("Empty")), inner("many", {"type": "array", "items": "Empty"}))
+        ),
+        "Employment.many is an array of values without bytes",
+    ),
+    "records of records without bytes": (
+        lambda s: s["fields"].append(
+            inner("many", {"type": "array", "items": record("Outer", inner("x", record("Empty")))})
+        ),
+        "Employment.many is an array of values without bytes",
+    ),
+    "itself within another": (
+        lambda s: s["fields"].append(inner("other", record("Other", inner("back", ["null", "Employment"])))),
+        "Employment.other is of the type it is in",
+    ),
+    "another within itself": (
+        lambda s: s["fields"].append(
+            inner("a", record("A", inner("b", record("B", inner("a", {"type": "map", "values": "A"})))))
+        ),
+        "Employment.a.b is of the type it is in",
     ),
     "itself": (
         lambda s: s["fields"].append(LATER | {"type": ["null", "Employment"]}),
@@ -105,6 +141,27 @@ def test_a_fault_planted_in_the_lock_is_found(planted: str, copied: Path) -> Non
     assert any(expected in found for _, found in check(copied))
 
 
+def test_an_id_that_two_versions_have_is_put_right_by_what_the_finding_says(copied: Path) -> None:
+    examples = copied.parent / "examples"
+    edit, _ = PLANTED_IN_THE_LOCK["id of another"]
+    change(copied / LOCK_FILE, edit)
+    (remedy,) = [row.remedy for row in findings(copied, examples) if "is that of" in row.found]
+    assert "take the newer one's entry out" in remedy
+    assert "remove the .hex of its examples" in remedy
+    change(copied / LOCK_FILE, lambda lock: lock.pop(EMPLOYMENTS))
+    for path in (examples / EMPLOYMENTS).glob("*.hex"):
+        path.unlink()
+    settle(copied, examples)
+    assert check(copied) == []
+
+
+def test_an_example_that_is_no_object_is_not_settled(copied: Path) -> None:
+    folder = copied.parent / "examples" / EMPLOYMENTS
+    (folder / "new.json").write_text("[]", encoding="utf-8")
+    with pytest.raises(ValueError, match="not an object"):
+        settle(copied, copied.parent / "examples")
+
+
 def test_faults_planted_in_the_folders_are_found(copied: Path) -> None:
     schema_path(copied).rename(schema_path(copied, version=3))
     (copied / "avro" / "doe.unknown.v1").mkdir()
@@ -113,6 +170,12 @@ def test_faults_planted_in_the_folders_are_found(copied: Path) -> None:
     found = " ".join(text for _, text in check(copied))
     for expected in ("have a gap", "no such topic", "no version of the schema", "not a schema version", "is not JSON"):
         assert expected in found
+
+
+@pytest.mark.parametrize("name", ["๒", "²", "02"])
+def test_a_file_named_by_another_spelling_of_a_number_is_told_and_read_by_nobody(name: str, copied: Path) -> None:
+    shutil.copy(schema_path(copied), copied / "avro" / EMPLOYMENTS / f"{name}.avsc")
+    assert check(copied) == [(f"avro/{EMPLOYMENTS}/{name}.avsc", "not a schema version")]
 
 
 INCOMPATIBLE: dict[str, Callable[[Schema], None]] = {
@@ -194,6 +257,11 @@ PLANTED_IN_THE_EXAMPLES: dict[str, tuple[Callable[[Path], object], str]] = {
         "start_date: 2569-01-15",
     ),
     "not JSON": (lambda folder: (folder / "hired.json").write_text("{"), "cannot be read"),
+    "a list": (lambda folder: (folder / "hired.json").write_text("[1]"), "cannot be read: a list and not an object"),
+    "a list where a date belongs": (
+        lambda folder: change(folder / "hired.json", lambda record: record.update(start_date=[])),
+        "start_date: []",
+    ),
 }
 
 

@@ -1,12 +1,13 @@
 """The screen by columns, held to the rules for one record on random records of every feed."""
 
 import pytest
-from good_records import good
+from good_records import CITIZEN, PERSON, good
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from varied_records import varied
 
 from saphan_schemas.column_screen import columns_of, screened, with_other_fields
+from saphan_schemas.identifiers import may_be_person_number, normalise_person_number, person_number_kind
 from saphan_schemas.rules import problems
 from saphan_schemas.topics import EMPLOYMENTS, RECORD_FEEDS, WORK_PERMITS
 
@@ -65,6 +66,24 @@ def test_a_record_with_something_wrong_in_it_is_a_suspect(change: dict[str, str]
     records = [good(EMPLOYMENTS), good(EMPLOYMENTS, **change), good(EMPLOYMENTS)]
     assert problems(EMPLOYMENTS, records[1])
     assert screened(EMPLOYMENTS, columns_of(EMPLOYMENTS, records)).suspects == {1}
+
+
+_KEYS = st.text(st.sampled_from("0๐²aกE-\u0e34é_"), min_size=1, max_size=15)
+
+
+@given(st.lists(_KEYS, min_size=1, max_size=8))
+def test_a_column_of_keys_is_suspected_where_one_key_alone_is(keys: list[str]) -> None:
+    suspected = {at for at, key in enumerate(keys) if may_be_person_number(key)}
+    record_ids = [good(EMPLOYMENTS, record_id=key) for key in keys]
+    assert screened(EMPLOYMENTS, columns_of(EMPLOYMENTS, record_ids)).suspects == suspected
+    employers = [good(EMPLOYMENTS, employer_id=key) for key in keys]
+    assert screened(EMPLOYMENTS, columns_of(EMPLOYMENTS, employers)).suspects == suspected
+
+
+@given(_KEYS | st.sampled_from((PERSON, CITIZEN, f" {PERSON}", f"0-{PERSON[1:]}")))
+def test_a_key_that_carries_a_person_s_number_alone_is_always_suspected(key: str) -> None:
+    if person_number_kind(normalise_person_number(key)) in {"person", "check_digit"}:
+        assert may_be_person_number(key)
 
 
 def test_the_order_of_the_fields_of_an_older_schema_does_not_matter() -> None:
