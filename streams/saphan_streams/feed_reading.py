@@ -14,7 +14,7 @@ from saphan_projections.link_records import record_key_hashes
 from saphan_schemas.codec import HEADER_BYTES, Codec, Record, UndecodableMessage
 from saphan_schemas.column_screen import Column, Columns, columns_of, has_fields_of, screened, with_other_fields
 from saphan_schemas.rules import problems
-from saphan_schemas.topics import HEARTBEATS, WORKER_FEEDS
+from saphan_schemas.topics import HEARTBEATS, TOPICS, WORKER_FEEDS
 
 _WORKER_FEEDS = frozenset(WORKER_FEEDS)
 
@@ -207,4 +207,12 @@ def _heartbeats(
 def _wrong_heartbeat(key: bytes | None, value: Record) -> tuple[str, str] | None:
     if key is None or key != value["feed"].encode():
         return "wrong_key", "the key of a heartbeat is the feed that it speaks of"
-    return _error(HEARTBEATS, value)
+    return _error(HEARTBEATS, value) or _without_ends(value)
+
+
+def _without_ends(value: Record) -> tuple[str, str] | None:
+    # It would overtake what was published in the partition that it does not name, and an employer be accused.
+    named = {end["partition"] for end in value["end_offsets"]}
+    if named.issuperset(range(TOPICS[value["feed"]].partitions)):
+        return None
+    return "no_end_offsets", "expected the end offset of each partition of the feed"

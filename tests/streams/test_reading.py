@@ -19,6 +19,7 @@ from saphan_schemas.topics import (
     HEARTBEATS,
     INSURED_PERSONS,
     MESSAGE_BYTES_MAX,
+    TOPICS,
     WORKER_RECORDS,
 )
 from saphan_schemas.values import to_wire
@@ -128,8 +129,9 @@ def test_a_message_that_fits_into_no_letter_does_not_hold_up_what_follows() -> N
     assert len(letter.value) < 10_000
 
 
-def _heartbeat(feed: str) -> bytes:
-    ends = [{"partition": 0, "offset": 5}]
+def _heartbeat(feed: str, without: int = 0) -> bytes:
+    """One that names the ends of the feed's two partitions, but of the first ``without``."""
+    ends = [{"partition": number, "offset": 5} for number in range(without, 2)]
     return CODEC.encode(
         HEARTBEATS,
         {"feed": feed, "complete_until": 1_770_000_000_000, "sent_at": 1_770_000_000_000, "end_offsets": ends},
@@ -144,6 +146,16 @@ def test_a_heartbeat_is_keyed_by_the_feed_that_it_speaks_of() -> None:
         (EMPLOYMENTS, 1_770_000_000_000, 100)
     ]
     assert [row.reason for row in found.refusals] == ["wrong_key", "wrong_key"]
+
+
+@pytest.mark.parametrize("without", [1, 2])
+def test_a_heartbeat_that_does_not_name_the_end_of_each_partition_is_refused(without: int) -> None:
+    """It would pass before what was published in the others, and an employer be accused."""
+    assert TOPICS[EMPLOYMENTS].partitions == 2
+    messages = (EMPLOYMENTS.encode(), _heartbeat(EMPLOYMENTS, without))
+    found = read_feed_chunk(CODEC, chunk(HEARTBEATS, messages), MESSAGE_BYTES_MAX)
+    assert found.heartbeats == []
+    assert [row.reason for row in found.refusals] == ["no_end_offsets"]
 
 
 def test_a_heartbeat_of_a_feed_that_there_is_not_is_refused() -> None:

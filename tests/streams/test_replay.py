@@ -24,7 +24,7 @@ from saphan_projections.canonical import StateHash, state_hash
 from saphan_projections.database import Database, create_tables
 from saphan_projections.law import default_law
 from saphan_schemas.codec import Codec
-from saphan_schemas.topics import FEEDS, HEARTBEATS, MESSAGE_BYTES_MAX
+from saphan_schemas.topics import FEEDS, HEARTBEATS, MESSAGE_BYTES_MAX, TOPICS
 from saphan_schemas.values import parse_time_ms
 from saphan_streams.replay import Replay
 from saphan_streams.transport import Chunk
@@ -88,7 +88,7 @@ def test_a_heartbeat_that_promises_more_than_the_log_holds_passes_neither_live_n
     platform.publish(EMPLOYMENTS, job(1))
     platform.heartbeat(INSURED_PERSONS, "2026-01-20T00:00:00Z")
     until = parse_time_ms("2026-03-01T00:00:00Z")
-    ends = [{"partition": 0, "offset": 1_000}]
+    ends = [{"partition": number, "offset": 1_000} for number in range(TOPICS[INSURED_PERSONS].partitions)]
     value = {"feed": INSURED_PERSONS, "complete_until": until, "end_offsets": ends, "sent_at": until}
     platform.publish_raw(HEARTBEATS, INSURED_PERSONS.encode(), platform.codec.encode(HEARTBEATS, value))
     platform.run()
