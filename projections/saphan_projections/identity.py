@@ -9,6 +9,7 @@ import msgpack
 
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.naming import named
+from saphan_schemas.identifiers import unusual_person_numbers
 from saphan_schemas.rules import normalise_passport, normalise_person_number, usable_passport, usable_person_number
 from saphan_schemas.topics import (
     CONTRIBUTIONS,
@@ -65,16 +66,20 @@ def _identifier(field: str, raw: str, nationality: str | None) -> str | None:
     prefix = _PREFIXES[field]
     if prefix == _PERSON_NUMBER:
         return _number_identifier(raw)
+    if prefix == _INSURED:
+        return _number_identifier(raw) or _document_identifier(prefix, raw)
     if prefix != _PASSPORT:
         return _document_identifier(prefix, raw)
     # An empty text is no nationality: without one the number joins no records.
     return _document_identifier(f"{prefix}{nationality}:", raw) if nationality else None
 
 
-_PERSON_NUMBER, _PASSPORT = "nid:", "pp:"
+#: An insured number is the person's 13-digit number where there is one; only who has none gets a number of the SSO's
+#: own, whose form is unconfirmed: whatever reads as a person's number is taken for one.
+_PERSON_NUMBER, _PASSPORT, _INSURED = "nid:", "pp:", "ins:"
 _PREFIXES = {
     "card_number": "card:",
-    "insured_number": "ins:",
+    "insured_number": _INSURED,
     "non_thai_id": _PERSON_NUMBER,
     "passport_number": _PASSPORT,
     "previous_passport_number": _PASSPORT,
@@ -90,7 +95,8 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     CONTRIBUTIONS: ("insured_number",),
     HEALTH_COVER: ("card_number", "non_thai_id", "passport_number"),
 }
-
+#: Fields whose identifiers may have the same prefix, and may be the same.
+_OF_ONE_KIND = (("passport_number", "previous_passport_number"), ("insured_number", "non_thai_id"))
 
 _signature = named(Signature)
 
@@ -118,10 +124,10 @@ def signatures_of(
     rows: list[tuple[str, ...]] = list(zip(*found, strict=True)) if found else [()] * len(columns["record_id"])
     if any(None in column for column in found):
         rows = [tuple(filter(None, row)) if None in row else row for row in rows]
-    if "previous_passport_number" in fields:
-        # Two passports have the same prefix.
-        for at in [at for at, number in enumerate(numbers["previous_passport_number"]) if number]:
-            rows[at] = tuple(sorted(set(rows[at])))
+    for one, other in _OF_ONE_KIND:
+        if one in fields and other in fields:
+            for at in [at for at, pair in enumerate(zip(numbers[one], numbers[other], strict=True)) if all(pair)]:
+                rows[at] = tuple(sorted(set(rows[at])))
     # Without a birth date in the feed it is none for each.
     return list(map(_signature, zip(columns.get("birth_date") or repeat(None), rows, strict=False)))
 
@@ -130,10 +136,21 @@ def _identifiers(
     field: str, numbers: Sequence[str | None], columns: Mapping[str, Sequence[Any]]
 ) -> Sequence[str | None]:
     prefix = _PREFIXES[field]
+    if prefix == _INSURED:
+        return _insured(numbers)
     if prefix != _PASSPORT:
         return [prefix + number if number else None for number in numbers]
     holders = zip(columns["nationality"], numbers, strict=True)
     return [f"{prefix}{nationality}:{number}" if number and nationality else None for nationality, number in holders]
+
+
+def _insured(numbers: Sequence[str | None]) -> Sequence[str | None]:
+    found = [_PERSON_NUMBER + number if number else None for number in numbers]
+    for at in unusual_person_numbers(numbers):
+        number = numbers[at]
+        if number and not usable_person_number(number):
+            found[at] = _INSURED + number
+    return found
 
 
 @lru_cache(maxsize=65_536)

@@ -25,7 +25,14 @@ def identifiers_of(record: Record) -> list[Identifier]:
         for field in ("passport_number", "previous_passport_number"):
             _add(found, nationality, record.get(field))
     _add(found, "permit", record.get("permit_number"))
-    _add(found, "insured", record.get("insured_number"))
+    insured = record.get("insured_number")
+    if insured is not None:
+        # The SSO's number of a person is the person's own where there is one.
+        number = normalise_person_number(insured)
+        if usable_person_number(number):
+            found.append(("person", number))
+        else:
+            _add(found, "insured", insured)
     _add(found, "card", record.get("card_number"))
     return found
 

@@ -120,7 +120,7 @@ class SocialSecurity:
             "end_date": None,
         }
         slot = book.open(INSURED_PERSONS, at_ms, numbers, fields)
-        if not any(numbers.values()):
+        if not any(numbers.values()) and insured.number != identity.person_number:
             book.mark(slot, SSO_NUMBER_ONLY)
         elif identity.is_apart:
             book.mark(slot, NEW_IDENTITY)

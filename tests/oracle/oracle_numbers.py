@@ -72,7 +72,8 @@ def is_usable_document(number: str) -> bool:
 
 
 def identifiers_of(record: Mapping[str, Any]) -> set[Identifier]:
-    """What may join the record with others. A passport counts with its nationality; numbers of two kinds never meet."""
+    """What may join the record with others. A passport counts with its nationality; numbers of two kinds
+    never meet, but an insured number that is a person's own."""
     found: set[Identifier] = set()
     number = plain_number(record.get("non_thai_id") or "")
     if kind_of_person_number(number) == "person":
@@ -82,7 +83,12 @@ def identifiers_of(record: Mapping[str, Any]) -> set[Identifier]:
             number = plain_number(record.get(field) or "")
             if is_usable_document(number):
                 found.add(("passport", record["nationality"], number))
-    for field in ("permit_number", "insured_number", "card_number"):
+    insured = plain_number(record.get("insured_number") or "")
+    if kind_of_person_number(insured) == "person":
+        found.add(("person", insured))
+    elif is_usable_document(insured):
+        found.add(("insured_number", insured))
+    for field in ("permit_number", "card_number"):
         number = plain_number(record.get(field) or "")
         if is_usable_document(number):
             found.add((field, number))
