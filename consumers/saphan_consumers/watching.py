@@ -35,7 +35,7 @@ _PARKED = Gauge(
 )
 _FAILING_SECONDS = Gauge(
     "saphan_webhook_failing_seconds",
-    "Since when the longest failing delivery is being tried; 0 when none fails.",
+    "Seconds for which the longest failing delivery has been tried; 0 when none fails.",
     registry=metrics.REGISTRY,
 )
 _OFF = Gauge(
