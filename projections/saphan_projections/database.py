@@ -10,7 +10,7 @@ import orjson
 import psycopg
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlmodel import SQLModel
 
 from saphan_projections.statements import insertion, on_conflict, update_of
@@ -255,8 +255,8 @@ class Database:
 
     def _checkpoint_until(self, stop: threading.Event) -> None:
         while not stop.wait(_CHECKPOINT_SECONDS):
-            # A full or slow disk is told where it hurts, by the next commit.
-            with suppress(DBAPIError, sqlite3.Error), closing(self.engine.raw_connection()) as connection:
+            # A full or slow disk, or connections that are all in use, are told where it hurts: by the next commit.
+            with suppress(SQLAlchemyError, sqlite3.Error), closing(self.engine.raw_connection()) as connection:
                 connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 
