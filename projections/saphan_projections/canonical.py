@@ -245,7 +245,9 @@ def _compare(key: tuple[Kind, str], one: Form | None, other: Form | None) -> Ite
         if field in _ROWS:
             yield _rows_difference(kind, name, field, left or [], right or [])
         elif field == "view":
-            parts = [part for part, ours, theirs in zip(_VIEW_PARTS, one[field], other[field], strict=True) if ours != theirs]
+            parts = [
+                part for part, ours, theirs in zip(_VIEW_PARTS, one[field], other[field], strict=True) if ours != theirs
+            ]
             yield Difference(kind, name, field, parts, parts, _records(kind, one))
         else:
             yield Difference(kind, name, field, left, right, _records(kind, one))

@@ -9,6 +9,7 @@ import msgpack
 
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.naming import named
+from saphan_projections.packing import pack
 from saphan_schemas.rules import normalise_passport, normalise_person_number, usable_passport, usable_person_number
 from saphan_schemas.topics import (
     CONTRIBUTIONS,
@@ -35,14 +36,19 @@ class Signature(NamedTuple):
     identifiers: tuple[str, ...]
 
 
-#: A signature in bytes, as it is stored and goes from process to process. One packer for all: a new one for each
-#: signature costs as much as the signature itself.
-pack_signature: Callable[[Signature], bytes] = msgpack.Packer().pack
+#: A signature in bytes, as it is stored and goes from process to process.
+pack_signature: Callable[[Signature], bytes] = pack
+_signature = named(Signature)
 
 
 def unpack_signature(packed: bytes) -> Signature:
     """The signature in bytes that :func:`pack_signature` made."""
     return Signature._make(msgpack.unpackb(packed, use_list=False))
+
+
+def unpack_signatures(packed: bytes) -> list[Signature]:
+    """The signatures in the array that :func:`saphan_projections.packing.packed_array` made of packed ones."""
+    return list(map(_signature, msgpack.unpackb(packed, use_list=False)))
 
 
 #: Spellings whose identifiers are remembered: a worker's records bring the same ones and mostly come together.
@@ -90,9 +96,6 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     CONTRIBUTIONS: ("insured_number",),
     HEALTH_COVER: ("card_number", "non_thai_id", "passport_number"),
 }
-
-
-_signature = named(Signature)
 
 
 def signature_of(feed: str, record: Mapping[str, Any]) -> Signature:

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgpack
 
+from saphan_projections.packing import pack
 from saphan_projections.worker import KEPT, Attributes
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS, HEARTBEATS
 
@@ -20,8 +21,8 @@ HANDED_ON: Mapping[str, tuple[str, ...]] = {
     HEARTBEATS: ("complete_until",),
 }
 
-#: One packer for all: a new one for each record costs as much as the record itself.
-pack_kept: Callable[[Attributes], bytes] = msgpack.Packer().pack
+#: A record's values as bytes; :func:`unpack_kept` is its inverse.
+pack_kept: Callable[[Attributes], bytes] = pack
 
 
 def unpack_kept(packed: bytes) -> Attributes | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from saphan_projections.packing import array_head
+from saphan_projections.packing import array_head, pack
 from saphan_schemas.topics import EMPLOYMENTS, HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
 
 Attributes = tuple[Any, ...]
@@ -24,8 +24,6 @@ KEPT: dict[str, tuple[str, ...]] = {
     HEALTH_COVER: ("nationality", "sex", "birth_date", "valid_until"),
 }  # fmt: skip
 
-#: One packer for all: a new one for each value costs as much as a small value itself.
-_pack: Callable[[Any], bytes] = msgpack.Packer().pack
 #: How a packed state names the feeds. Rows that were written hold these places, so that new feeds come last.
 _FEEDS = (WORK_PERMITS, EMPLOYMENTS, NON_THAI_IDS, STAYS, INSURED_PERSONS, HEALTH_COVER)
 _PLACES = {feed: place for place, feed in enumerate(_FEEDS)}
@@ -133,7 +131,7 @@ class WorkerState:
     def _packed_tail(self) -> bytes:
         if not self.gone and not self.alerts:
             return _NOTHING_GONE_OR_TOLD
-        return _pack(self.gone) + _pack([self._alert_row(number, known) for number, known in self.alerts.items()])
+        return pack(self.gone) + pack([self._alert_row(number, known) for number, known in self.alerts.items()])
 
     def _alert_row(self, number: int, known: KnownAlert) -> Attributes:
         version, told, evidence_hash, record_id, employer_id, rule_version = known
@@ -231,7 +229,7 @@ class WorkerState:
 
 def _packed_member(number: int, member: Member) -> bytes:
     sequence, feed, record_id, version, changed_at, content_hash, partition, offset, kept = member
-    return _pack(
+    return pack(
         (number, sequence, _PLACES[feed], record_id, version, changed_at, content_hash, partition, offset, *kept)
     )
 
