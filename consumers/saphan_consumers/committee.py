@@ -5,9 +5,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-#: States in which somebody still has to act.
-OPEN_STATES = ("due", "overdue", "reopened")
-
 
 class Standing(NamedTuple):
     """What counts about one worker. A worker without records is one that was merged into another: not known."""

@@ -78,9 +78,6 @@ def settled_of_worker(
     cover = insurances(state)
     found = []
     for record_no, job in employments(state).items():
-        employer_id, start_day = state.members[record_no].kept[:2]
-        if start_day is None or not employer_id:
-            continue  # link refuses such records; they would be no alert
         decision = decide(job, cover, basis.pairs_by_account, complete_until_ms, law)
         known = state.alerts.get(record_no)
         found.append(
