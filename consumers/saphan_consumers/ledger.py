@@ -3,10 +3,12 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
+
+import orjson
 
 _LAYOUT = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -112,6 +114,12 @@ class Ledger:
             with suppress(sqlite3.Error):
                 self.db.execute("ROLLBACK")
             raise
+
+    def rows_in(self, sql: str, keys: Collection[int] | Collection[str]) -> list[tuple[Any, ...]]:
+        """All rows of a query whose condition is ``… IN (:keys)``, however many keys there are."""
+        one_list = orjson.dumps(list(keys)).decode()
+        statement = sql.replace("IN (:keys)", "IN (SELECT value FROM json_each(?))")
+        return self.db.execute(statement, (one_list,)).fetchall()
 
     def positions(self) -> dict[Place, int]:
         """The next offset to read, per partition met before."""

@@ -48,3 +48,14 @@ def test_a_file_that_is_no_ledger_is_named_as_such_and_not_kept_locked(tmp_path:
     path.unlink()
     with Ledger(path, "", 1) as ledger:
         assert ledger.quarantined() == 0
+
+
+def test_any_number_of_keys_is_looked_up_by_the_index_and_no_key_finds_nothing(tmp_path: Path) -> None:
+    sql = "SELECT name FROM meta WHERE name IN (:keys)"
+    with Ledger(tmp_path / "ledger.db", "", 1) as ledger:
+        for name in ("a", "b", "c"):
+            ledger.keep(name, "")
+        assert sorted(ledger.rows_in(sql, {"a", "c", *map(str, range(70_000))})) == [("a",), ("c",)]
+        assert ledger.rows_in(sql, ()) == []
+        (found, *_) = ledger.rows_in("EXPLAIN QUERY PLAN " + sql, ["a"])
+        assert "SEARCH meta USING PRIMARY KEY" in found[3]
