@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from saphan_projections.coverage import Coverage
+
 
 class Standing(NamedTuple):
     """What counts about one worker. A worker without records is one that was merged into another: not known."""
@@ -16,16 +18,6 @@ class Standing(NamedTuple):
 
 
 NOBODY = Standing(known=False, employed=False, eligible=False, enrolled=False)
-
-
-class Coverage(NamedTuple):
-    """Numbers of workers. ``eligible``: with an open employment for which the law asks for insurance."""
-
-    known: int
-    employed: int
-    eligible: int
-    enrolled: int
-    eligible_enrolled: int
 
 
 @dataclass(slots=True)
@@ -40,11 +32,11 @@ class Numbers:
         """The workers' counts, added up."""
         rows = [(standing, count) for standing, count in self.standings.items() if standing.known]
         return Coverage(
-            sum(count for _, count in rows),
-            sum(count for standing, count in rows if standing.employed),
-            sum(count for standing, count in rows if standing.eligible),
-            sum(count for standing, count in rows if standing.enrolled),
-            sum(count for standing, count in rows if standing.eligible and standing.enrolled),
+            workers=sum(count for _, count in rows),
+            employed=sum(count for standing, count in rows if standing.employed),
+            enrolled=sum(count for standing, count in rows if standing.enrolled),
+            eligible=sum(count for standing, count in rows if standing.eligible),
+            eligible_enrolled=sum(count for standing, count in rows if standing.eligible and standing.enrolled),
         )
 
     def apply(self, changes: "Changes") -> None:
