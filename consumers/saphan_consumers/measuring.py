@@ -51,7 +51,7 @@ class CommitteeNumbers:
         return start_of(self._ledger)
 
     def take(self, chunk: Chunk, topic_ids: Mapping[str, str]) -> None:
-        """Add a chunk. Raises sqlite3.Error: then nothing is done with."""
+        """Add a chunk. Raises sqlite3.Error: then none of it counts as done."""
         seen, refused = seen_in(self._codec, chunk.messages)
         changes = changes_for(seen, _kept(self._ledger, seen))
         with self._ledger.transaction():

@@ -1,8 +1,8 @@
 """What makes two states the same: canonical forms of workers and settled alerts, their hashes and their differences.
 
-Nothing that depends on the way here is in a form: no worker or record numbers, sequences, partitions, offsets, clocks.
-The hash of many is the sum of the hashes of each, so that no order and no memory is needed. It finds accidents; it
-is no seal against somebody who wants two states to look alike.
+A form holds nothing that depends on history: no worker or record numbers, sequences, partitions, offsets, clocks. The
+hash of many is the sum of the hashes of each, so that their order does not matter and none need be remembered. It finds
+accidents; it is no seal against somebody who wants two states to look alike.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,8 +48,8 @@ class StateHash(NamedTuple):
 class Difference(NamedTuple):
     """What differs in one worker or alert. ``field`` is "presence" where only one of both has it.
 
-    ``one`` and ``other`` are the field's values without people's attributes: of ``view`` both are the names of the parts
-    that differ. ``records`` are the ids of the records that are concerned.
+    ``one`` and ``other`` are the field's values without people's attributes: of ``view`` both are the names of the
+    parts that differ. ``records`` are the ids of the records that are concerned.
     """
 
     kind: Kind

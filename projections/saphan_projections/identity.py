@@ -26,7 +26,7 @@ GENERIC_BIRTH_DATES_MIN = 8
 
 
 class Signature(NamedTuple):
-    """What of a record decides whose it is.
+    """The part of a record that decides which person it belongs to.
 
     ``identifiers`` are ``type:value`` strings, sorted, normalised and usable; ``birth_day`` counts from 1970-01-01.
     Two records with equal signatures always belong to the same person.
@@ -51,7 +51,7 @@ def unpack_signatures(packed: bytes) -> list[Signature]:
     return list(map(_signature, msgpack.unpackb(packed, use_list=False)))
 
 
-#: Spellings whose identifiers are remembered: a worker's records bring the same ones and mostly come together.
+#: How many spellings are remembered with their identifiers: a worker's records repeat them and mostly come together.
 _SPELLINGS_MAX = 65_536
 
 
@@ -115,17 +115,17 @@ def signature_of(feed: str, record: Mapping[str, Any]) -> Signature:
 def signatures_of(
     feed: str, columns: Mapping[str, Sequence[Any]], numbers: Mapping[str, Sequence[str | None]]
 ) -> list[Signature]:
-    """:func:`signature_of` for records field by field, whose ``numbers`` are normal and usable, null or empty for none."""
+    """:func:`signature_of` for many records, field by field. ``numbers`` are normalised and usable, or None or empty."""
     fields = [field for field in _FIELDS[feed] if any(numbers[field])]
     found = [_identifiers(field, numbers[field], columns) for field in fields]
     rows: list[tuple[str, ...]] = list(zip(*found, strict=True)) if found else [()] * len(columns["record_id"])
     if any(None in column for column in found):
         rows = [tuple(filter(None, row)) if None in row else row for row in rows]
     if "previous_passport_number" in fields:
-        # Two passports have the same prefix.
+        # Two passport numbers have the same prefix: only sorting puts them in order.
         for at in [at for at, number in enumerate(numbers["previous_passport_number"]) if number]:
             rows[at] = tuple(sorted(set(rows[at])))
-    # Without a birth date in the feed it is none for each.
+    # A feed without birth dates gives None for each record.
     return list(map(_signature, zip(columns.get("birth_date") or repeat(None), rows, strict=False)))
 
 
@@ -174,7 +174,7 @@ def is_generic(identifier: str, signatures: Iterable[Signature]) -> bool:
 
 
 def only_adds(before: Signature, signature: Signature) -> bool:
-    """Whether a new signature takes nothing back of what an old one said."""
+    """Whether a new signature still says everything that the old one said."""
     return before.birth_day in {None, signature.birth_day} and set(before.identifiers).issubset(signature.identifiers)
 
 

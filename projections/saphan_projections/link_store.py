@@ -27,7 +27,7 @@ _RECORD_COLUMNS = (
 )
 _stored_record = named(StoredRecord)
 _DELETED = StoredRecord._fields.index("deleted")
-#: What of a record never changes.
+#: The columns of a record that never change.
 _KEY_COLUMNS = ("key_hash", "feed", "record_id")
 
 

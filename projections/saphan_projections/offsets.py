@@ -129,7 +129,7 @@ def put_outbox(
 def pending_outbox(
     transaction: Transaction, app: str, partitions: Iterable[tuple[str, int]] | None = None
 ) -> list[tuple[int, list[OutgoingMessage]]]:
-    """(number, messages) of every row that was not seen to be sent, oldest first; of these source partitions or all."""
+    """(number, messages) of every row not known to be sent, oldest first; of these source partitions, None: of all."""
     wanted = None if partitions is None else set(partitions)
     rows = transaction.rows("SELECT outbox_no, topic, partition, messages FROM outbox WHERE app = ?", (app,))
     found = [

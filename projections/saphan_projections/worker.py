@@ -73,7 +73,7 @@ class KnownAlert(NamedTuple):
 class WorkerState:
     """One worker as integrate keeps it in memory and, packed, in the row ``worker.state``.
 
-    What follows from the members is kept until one of those changes that it follows from, for most members of a worker
+    What is derived from the members is kept until one of those changes that it depends on, as most members of a worker
     are as they were at the last chunk: ``opaque`` is the opaque id, ``eligible`` what the law says of the employments,
     ``employers`` and ``person`` are the parts of :func:`view`; None until they are asked for. ``encoded`` holds what
     integrate made of each member for its messages, in the members' order, empty where it is still to be made.
@@ -137,7 +137,7 @@ class WorkerState:
         version, told, evidence_hash, record_id, employer_id, rule_version = known
         member = self.members.get(number)
         if member is not None and (member.record_id, member.kept[0]) == (record_id, employer_id):
-            # As good as always: the employment itself says it.
+            # Nearly always: the employment itself says it.
             return number, version, told, evidence_hash, rule_version
         return number, version, told, evidence_hash, rule_version, record_id, employer_id
 
@@ -176,7 +176,7 @@ class WorkerState:
         if self._packed is not None:
             self._packed[record_no] = _packed_member(record_no, member)
         self._forget_what_follows_from(member.feed)
-        # A record keeps its feed and id for ever, so that the smallest can only become smaller.
+        # A record keeps its feed and id for ever: one more record can only make the smallest of them smaller.
         if self._first is not None and (member.feed, member.record_id) < self._first:
             self._first = member.feed, member.record_id
             self.opaque = None
@@ -203,7 +203,7 @@ class WorkerState:
         self._tail = None
 
     def forget_alert(self, record_no: int) -> KnownAlert:
-        """Forget what was decided for an employment; what that was. Raises KeyError."""
+        """Forget what was decided for an employment, and return it. Raises KeyError."""
         self._tail = None
         return self.alerts.pop(record_no)
 
