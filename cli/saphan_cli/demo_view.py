@@ -8,8 +8,9 @@ from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 
-from saphan_infra.metrics import ALERT_STATES
 from saphan_projections import queries
+from saphan_projections.alerts import STATES
+from saphan_projections.coverage import Coverage
 from saphan_projections.database import Database
 from saphan_projections.offsets import positions
 from saphan_projections.settled import SettledAlert
@@ -26,7 +27,7 @@ class Snapshot:
     """One look at the platform. ``lag`` counts messages that link or integrate has not processed."""
 
     feeds: Sequence[queries.FeedFreshness]
-    coverage: queries.Coverage
+    coverage: Coverage
     alerts: Mapping[str, int]
     newest: Sequence[tuple[int, SettledAlert]]
     lag: Mapping[str, int]
@@ -44,7 +45,7 @@ class Snapshot:
                 "employed": self.coverage.employed,
                 "enrolled": self.coverage.enrolled,
             },
-            "alerts": {state: self.alerts.get(state, 0) for state in ALERT_STATES},
+            "alerts": {state: self.alerts.get(state, 0) for state in STATES},
             "lag": sum(self.lag.values()),
         }
 
@@ -94,7 +95,7 @@ def _numbers(snapshot: Snapshot, simulated_ms: int) -> list[tuple[str, str]]:
         ("share of registered", _percent(coverage.of_registered)),
         ("share of eligible", _percent(coverage.of_eligible)),
     ]
-    rows += [(f"alerts {state}", f"{snapshot.alerts.get(state, 0):,}") for state in ALERT_STATES]
+    rows += [(f"alerts {state}", f"{snapshot.alerts.get(state, 0):,}") for state in STATES]
     rows += [(f"lag {app}", f"{messages:,}") for app, messages in snapshot.lag.items()]
     return rows
 

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-#: States in which somebody still has to act.
-OPEN_STATES = ("due", "overdue", "reopened")
+from saphan_projections.coverage import Coverage
 
 
 class Standing(NamedTuple):
@@ -21,16 +20,6 @@ class Standing(NamedTuple):
 NOBODY = Standing(known=False, employed=False, eligible=False, enrolled=False)
 
 
-class Coverage(NamedTuple):
-    """Numbers of workers. ``eligible``: with an open employment for which the law asks for insurance."""
-
-    known: int
-    employed: int
-    eligible: int
-    enrolled: int
-    eligible_enrolled: int
-
-
 @dataclass(slots=True)
 class Numbers:
     """All counts. Each worker, alert and dead letter is in here once, with its newest state."""
@@ -43,11 +32,11 @@ class Numbers:
         """The workers' counts, added up."""
         rows = [(standing, count) for standing, count in self.standings.items() if standing.known]
         return Coverage(
-            sum(count for _, count in rows),
-            sum(count for standing, count in rows if standing.employed),
-            sum(count for standing, count in rows if standing.eligible),
-            sum(count for standing, count in rows if standing.enrolled),
-            sum(count for standing, count in rows if standing.eligible and standing.enrolled),
+            workers=sum(count for _, count in rows),
+            employed=sum(count for standing, count in rows if standing.employed),
+            enrolled=sum(count for standing, count in rows if standing.enrolled),
+            eligible=sum(count for standing, count in rows if standing.eligible),
+            eligible_enrolled=sum(count for standing, count in rows if standing.eligible and standing.enrolled),
         )
 
     def apply(self, changes: "Changes") -> None:

@@ -63,7 +63,7 @@ class FileDelivery:
         return start_of(self._ledger)
 
     def take(self, chunk: Chunk, topic_ids: Mapping[str, str]) -> None:
-        """Deliver a chunk. Raises OSError, sqlite3.Error: then nothing is done with and `begin` mends it."""
+        """Deliver a chunk. Raises OSError, sqlite3.Error: then none of it counts as done, and `begin` puts file and ledger right."""
         alerts, refused = alerts_of(self._codec, chunk.messages)
         decision = decide(self._ledger, alerts)
         self._sink.append(decision.deliveries)
@@ -92,7 +92,7 @@ class WebhookDelivery:
         return start_of(self._ledger)
 
     async def take(self, chunk: Chunk, topic_ids: Mapping[str, str]) -> None:
-        """Put a chunk's states on the waiting list. Raises sqlite3.Error: then nothing is done with."""
+        """Put a chunk's states on the waiting list. Raises sqlite3.Error: then none of it counts as done."""
         alerts, refused = alerts_of(self._codec, chunk.messages)
         decision = decide(self._ledger, alerts)
         with self._ledger.transaction():

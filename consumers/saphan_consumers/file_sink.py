@@ -107,6 +107,10 @@ class FileSink:
         with self._ledger.transaction():
             while place < size:
                 block = os.pread(self._descriptor, min(_READ_BYTES, size - place), place)
+                if not block:
+                    # Only this consumer should write here. The next beginning takes the file as it is then.
+                    message = f"{self.path} was cut short to {place} bytes while it was read, expected {size}"
+                    raise OSError(message)
                 place += len(block)
                 *lines, rest = (rest + block).split(b"\n")
                 end = place - len(rest)

@@ -33,7 +33,7 @@ def alerts_of(codec: Codec, messages: Sequence[LogMessage]) -> tuple[list[AlertM
 
 
 def decide(ledger: Ledger, alerts: Sequence[AlertMessage]) -> Decision:
-    """What of a chunk is new to this ledger's sink."""
+    """What in a chunk is new to this ledger's sink."""
     told = told_about(ledger, (message.alert["alert_id"] for message in alerts))
     return deliveries_for(alerts, told, lambda alert_id, fingerprint: times_told(ledger, alert_id, fingerprint))
 

@@ -3,10 +3,12 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
+
+import orjson
 
 _LAYOUT = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -19,6 +21,7 @@ CREATE TABLE quarantine (
 ) WITHOUT ROWID;
 """
 _CACHE_KIB = 32_000
+_BEGIN_ANEW = "move the file away to begin anew (everything is then delivered once more, with the same ids)"
 
 
 class LedgerUnusable(RuntimeError):
@@ -52,16 +55,21 @@ class Ledger:
     def __init__(self, path: Path, layout: str, layout_version: int, *, exclusive: bool = True) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _take(path) if exclusive else None
-        self.db = sqlite3.connect(path, isolation_level=None, timeout=30.0, check_same_thread=False)
-        self.db.execute("PRAGMA journal_mode=WAL")
-        self.db.execute("PRAGMA synchronous=FULL")
-        self.db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        try:
-            self._lay_out(layout, layout_version)
-        except BaseException:
-            self.close()
-            raise
+        with ExitStack() as undoing:
+            # Whatever fails from here on, the next one who opens the file must not find it taken.
+            self._lock = _take(path) if exclusive else None
+            undoing.callback(self._let_go)
+            try:
+                self.db = sqlite3.connect(path, isolation_level=None, timeout=30.0, check_same_thread=False)
+                undoing.callback(self.db.close)
+                self.db.execute("PRAGMA journal_mode=WAL")
+                self.db.execute("PRAGMA synchronous=FULL")
+                self.db.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+                self._lay_out(layout, layout_version)
+            except sqlite3.DatabaseError as error:
+                message = f"{path} cannot be opened as a ledger ({error}): free or repair the disk, or {_BEGIN_ANEW}"
+                raise LedgerUnusable(message) from error
+            undoing.pop_all()
 
     def _lay_out(self, layout: str, wanted: int) -> None:
         with self.transaction():
@@ -73,13 +81,16 @@ class Ledger:
             elif found != wanted:
                 message = (
                     f"{self.path} has layout {found}, this program knows {wanted}: run the version that wrote it, or "
-                    "move the file away to begin anew (everything is then delivered once more, with the same ids)"
+                    f"{_BEGIN_ANEW}"
                 )
                 raise LedgerUnusable(message)
 
     def close(self) -> None:
         """Close the file and let another process have it."""
         self.db.close()
+        self._let_go()
+
+    def _let_go(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -103,6 +114,12 @@ class Ledger:
             with suppress(sqlite3.Error):
                 self.db.execute("ROLLBACK")
             raise
+
+    def rows_in(self, sql: str, keys: Collection[int] | Collection[str]) -> list[tuple[Any, ...]]:
+        """All rows of a query whose condition is ``… IN (:keys)``, however many keys there are."""
+        one_list = orjson.dumps(list(keys)).decode()
+        statement = sql.replace("IN (:keys)", "IN (SELECT value FROM json_each(?))")
+        return self.db.execute(statement, (one_list,)).fetchall()
 
     def positions(self) -> dict[Place, int]:
         """The next offset to read, per partition met before."""

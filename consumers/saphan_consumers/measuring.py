@@ -4,7 +4,6 @@ import threading
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from saphan_consumers import watching
 from saphan_consumers.chunks import Chunk, LogMessage, Start
@@ -33,7 +32,6 @@ CREATE TABLE workers (worker_no INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, 
 CREATE TABLE alerts (alert_id TEXT PRIMARY KEY, version INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE dead_letters (identity TEXT PRIMARY KEY, stage TEXT NOT NULL, reason TEXT NOT NULL) WITHOUT ROWID;
 """
-_VARIABLES_MAX = 500
 
 log = get_logger(__name__)
 
@@ -53,7 +51,7 @@ class CommitteeNumbers:
         return start_of(self._ledger)
 
     def take(self, chunk: Chunk, topic_ids: Mapping[str, str]) -> None:
-        """Add a chunk. Raises sqlite3.Error: then nothing is done with."""
+        """Add a chunk. Raises sqlite3.Error: then none of it counts as done."""
         seen, refused = seen_in(self._codec, chunk.messages)
         changes = changes_for(seen, _kept(self._ledger, seen))
         with self._ledger.transaction():
@@ -133,24 +131,23 @@ def _counted(ledger: Ledger) -> Numbers:
 
 
 def _kept(ledger: Ledger, seen: Sequence[Seen]) -> Kept:
-    workers = _rows(ledger, "workers", "worker_no", {row.worker_no for row in seen if isinstance(row, WorkerSeen)})
-    alerts = _rows(ledger, "alerts", "alert_id", {row.record["alert_id"] for row in seen if isinstance(row, AlertSeen)})
-    letters = {row.identity for row in seen if isinstance(row, DeadLetterSeen)}
+    workers = ledger.rows_in(
+        "SELECT worker_no, sequence, standing FROM workers WHERE worker_no IN (:keys)",
+        {row.worker_no for row in seen if isinstance(row, WorkerSeen)},
+    )
+    alerts = ledger.rows_in(
+        "SELECT alert_id, version, state FROM alerts WHERE alert_id IN (:keys)",
+        {row.record["alert_id"] for row in seen if isinstance(row, AlertSeen)},
+    )
+    letters = ledger.rows_in(
+        "SELECT identity FROM dead_letters WHERE identity IN (:keys)",
+        {row.identity for row in seen if isinstance(row, DeadLetterSeen)},
+    )
     return Kept(
         {number: (sequence, _standing(bits)) for number, sequence, bits in workers},
         {alert_id: (version, state) for alert_id, version, state in alerts},
-        frozenset(row[0] for row in _rows(ledger, "dead_letters", "identity", letters)),
+        frozenset(identity for (identity,) in letters),
     )
-
-
-def _rows(ledger: Ledger, table: str, column: str, wanted: set[int] | set[str]) -> list[tuple[Any, ...]]:
-    found: list[tuple[Any, ...]] = []
-    values = list(wanted)
-    for start in range(0, len(values), _VARIABLES_MAX):
-        part = values[start : start + _VARIABLES_MAX]
-        marks = ",".join("?" * len(part))
-        found += ledger.db.execute(f"SELECT * FROM {table} WHERE {column} IN ({marks})", part)  # noqa: S608 - our own names and question marks
-    return found
 
 
 def _store(ledger: Ledger, changes: Changes) -> None:

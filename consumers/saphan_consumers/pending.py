@@ -34,7 +34,10 @@ class Attempt(NamedTuple):
 
 
 class Backlog(NamedTuple):
-    """How much waits: in all, parked for the operator, and since when (ms UTC) the oldest failing one is tried."""
+    """How much waits: in all, parked for the operator, and when (ms UTC) the one that fails longest was first tried.
+
+    A parked one is not tried any more, and so does not fail.
+    """
 
     waiting: int
     parked: int
@@ -94,8 +97,9 @@ def settle(ledger: Ledger, attempts: Sequence[Attempt], now_ms: int) -> None:
 
 def backlog(ledger: Ledger) -> Backlog:
     """How much waits."""
-    waiting, since = ledger.db.execute("SELECT count(*), min(first_attempt_ms) FROM waiting").fetchone()
-    parked = ledger.db.execute("SELECT count(*) FROM waiting WHERE parked_ms IS NOT NULL").fetchone()[0]
+    waiting, parked, since = ledger.db.execute(
+        "SELECT count(*), count(parked_ms), min(first_attempt_ms) FILTER (WHERE parked_ms IS NULL) FROM waiting"
+    ).fetchone()
     return Backlog(int(waiting), int(parked), since)
 
 

@@ -1,6 +1,5 @@
 """From where a consumer reads a topic: the ledger's positions, whatever the broker thinks was committed."""
 
-import socket
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,7 +19,6 @@ from saphan_infra.logs import get_logger
 _POLL_MS = 250
 _PROBE_SECONDS = 5.0
 _PROBE_MS = 5_000
-_CONNECT_SECONDS_MAX = 2.0
 _LAST_HINT_MS = 1000
 _WAIT_SECONDS_FIRST = 0.5
 _WAIT_SECONDS_MAX = 5.0
@@ -51,7 +49,6 @@ class Source:
     def opened(self, start: Start) -> Iterator["LogReader"]:
         """A reader that stands where the ledger says. Raises BrokerUnavailable, TopicMissing, LogReplaced."""
         bootstrap = self.bootstrap()
-        _must_listen(bootstrap)
         topic_ids = _topic_ids(bootstrap, self.topics, self.security)
         for topic, known in start.topic_ids.items():
             if topic_ids.get(topic, known) != known:
@@ -151,19 +148,6 @@ def _position(place: Place, known: Mapping[Place, int], begin: int, end: int) ->
             count=begin - position,
         )
     return max(position, begin)
-
-
-def _must_listen(bootstrap: str) -> None:
-    """Find out at once that nothing listens: Kafka's clients would try for a long time before they say so."""
-    for address in bootstrap.split(","):
-        host, _, port = address.rpartition(":")
-        with (
-            suppress(OSError, ValueError),
-            socket.create_connection((host.strip("[] "), int(port)), _CONNECT_SECONDS_MAX),
-        ):
-            return
-    message = f"Nothing listens at {bootstrap}. Is Kafka running (`saphan up`), is SAPHAN_KAFKA_BOOTSTRAP right?"
-    raise BrokerUnavailable(message)
 
 
 def _topic_ids(bootstrap: str, topics: Sequence[str], security: Mapping[str, Any]) -> dict[str, str]:

@@ -28,28 +28,41 @@ def length_refusal(length: str) -> int | None:
 
 
 class Inbox:
-    """The file, and the ids that are in it. A state is on the disk before its sender is told so."""
+    """The file, and the ids that are in it. A state is on the disk before its sender is told so.
+
+    Raises OSError, and ValueError when the file holds anything but messages with an id; it is then left as it is.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         self._ids: set[str] = set()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+        try:
+            end = self._read(path)
+            # An unfinished last line was never acknowledged: its sender sends it again.
+            os.ftruncate(self._descriptor, end)
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self, path: Path) -> int:
+        """Note the ids of all whole lines; where the last of these lines ends."""
+        end = 0
         with path.open("rb") as lines:
-            end = 0
-            for line in lines:
+            for number, line in enumerate(lines, 1):
                 if line.endswith(b"\n"):
                     end += len(line)
-                    self._ids.add(orjson.loads(line)["id"])
-        # An unfinished last line was never acknowledged: its sender sends it again.
-        os.ftruncate(self._descriptor, end)
+                    self._ids.add(_id_in(line, f"line {number} of {path}"))
+        return end
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def keep(self, message_id: str, body: bytes) -> bool:
         """Write a message down; False when it is already there. Raises OSError, ValueError (not a JSON object)."""
-        line = orjson.dumps({"id": message_id, **orjson.loads(body)}) + b"\n"
+        # The message's id comes last, for it is the one to know repeats by, whatever the body calls its own id.
+        line = orjson.dumps({**orjson.loads(body), "id": message_id}) + b"\n"
         with self._lock:
             if message_id in self._ids:
                 return False
@@ -68,6 +81,17 @@ class Inbox:
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+def _id_in(line: bytes, place: str) -> str:
+    try:
+        found = orjson.loads(line)["id"]
+    except (ValueError, TypeError, KeyError):
+        found = None
+    if not isinstance(found, str):
+        message = f"{place} is not a message with its id, as this receiver writes them"
+        raise ValueError(message)  # noqa: TRY004 - the file is at fault, no caller's type
+    return found
 
 
 class Receiver:

@@ -15,11 +15,14 @@ _CORRECTION_MS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How patient we are. A delivery is parked only after ``give_up_seconds`` and ``attempts_min`` both."""
+    """How patient we are. A delivery is parked only after ``give_up_seconds`` and ``attempts_min`` both.
 
-    base_seconds: float = 5.0
-    max_seconds: float = 3600.0
-    give_up_seconds: float = 76 * 3600.0
+    The settings say what has no default here.
+    """
+
+    base_seconds: float
+    max_seconds: float
+    give_up_seconds: float
     attempts_min: int = 10
     pause_seconds_max: float = 60.0
     retry_after_seconds_max: float = 24 * 3600.0

@@ -84,13 +84,13 @@ class WebhookSender:
         self._settle()
         self._report()
 
-    def _mind_clock(self, now: int) -> None:
+    def _mind_clock(self, now_ms: int) -> None:
         """A clock that was ahead and is put right must not make everything wait until it gets there again."""
-        back_ms, self._seen_ms = went_back_ms(self._seen_ms, now), now
+        back_ms, self._seen_ms = went_back_ms(self._seen_ms, now_ms), now_ms
         if not back_ms:
             return
         with self._ledger.transaction():
-            pending.bring_forward(self._ledger, back_ms, now)
+            pending.bring_forward(self._ledger, back_ms, now_ms)
         self._endpoint = replace(self._endpoint, paused_until_ms=self._endpoint.paused_until_ms - back_ms)
         log.warning("The clock went back; what waits is tried as soon as it would have been", seconds=back_ms / 1000)
 
@@ -100,14 +100,14 @@ class WebhookSender:
             return 0
         return (1 if self._endpoint.pauses else self._pace.connections) - len(self._under_way)
 
-    def _launch(self, now: int) -> None:
+    def _launch(self, now_ms: int) -> None:
         room = self._room()
-        if room <= 0 or now < self._endpoint.paused_until_ms:
+        if room <= 0 or now_ms < self._endpoint.paused_until_ms:
             return
         busy = {row.seq for row in self._under_way.values()}
-        rows = [row for row in pending.due(self._ledger, now, room + len(busy)) if row.seq not in busy]
+        rows = [row for row in pending.due(self._ledger, now_ms, room + len(busy)) if row.seq not in busy]
         for row in rows[:room]:
-            self._under_way[asyncio.create_task(self._attempt(row, now))] = row
+            self._under_way[asyncio.create_task(self._attempt(row, now_ms))] = row
 
     async def _attempt(self, row: Waiting, started_ms: int) -> _Done:
         return _Done(row, started_ms, await self._client.post(row.delivery_id, row.body))

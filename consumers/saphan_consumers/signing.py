@@ -5,7 +5,8 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 
-_PREFIX = "whsec_"
+#: What a secret in the form of the Standard Webhooks begins with.
+SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 _KEY_BYTES_MIN = 24
 _KEY_BYTES_MAX = 64
 #: How far a message's time may be from the receiver's clock.
@@ -31,11 +32,11 @@ def signing_keys(secrets: str) -> tuple[bytes, ...]:
 
 
 def _key(secret: str) -> bytes:
-    expected = f"expected {_PREFIX} and then {_KEY_BYTES_MIN} to {_KEY_BYTES_MAX} bytes in base64"
-    if not secret.startswith(_PREFIX):
-        message = f"the webhook secret has no {_PREFIX} at its start; {expected}"
+    expected = f"expected {SECRET_PREFIX} and then {_KEY_BYTES_MIN} to {_KEY_BYTES_MAX} bytes in base64"
+    if not secret.startswith(SECRET_PREFIX):
+        message = f"the webhook secret has no {SECRET_PREFIX} at its start; {expected}"
         raise ValueError(message)
-    encoded = secret.removeprefix(_PREFIX).rstrip("=")
+    encoded = secret.removeprefix(SECRET_PREFIX).rstrip("=")
     try:
         # Whatever is no letter of base64 would be left out otherwise, and every signature be another one than expected.
         key = base64.b64decode(encoded + "=" * (-len(encoded) % 4), validate=True)

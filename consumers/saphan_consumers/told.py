@@ -20,7 +20,6 @@ CREATE INDEX waiting_by_alert ON waiting (alert_id, seq);
 CREATE INDEX waiting_due ON waiting (next_attempt_ms, seq) WHERE next_attempt_ms IS NOT NULL;
 CREATE INDEX waiting_parked ON waiting (parked_ms) WHERE parked_ms IS NOT NULL;
 """
-_VARIABLES_MAX = 500
 
 
 def ledger_path(data_dir: Path, sink: str) -> Path:
@@ -35,14 +34,8 @@ def open_ledger(data_dir: Path, sink: str, *, exclusive: bool = True) -> Ledger:
 
 def told_about(ledger: Ledger, alert_ids: Iterable[str]) -> dict[str, Told]:
     """The newest state handed over, for those alerts that have one."""
-    found: dict[str, Told] = {}
-    wanted = list(set(alert_ids))
-    for start in range(0, len(wanted), _VARIABLES_MAX):
-        part = wanted[start : start + _VARIABLES_MAX]
-        marks = ",".join("?" * len(part))
-        rows = ledger.db.execute(f"SELECT alert_id, version, fingerprint FROM told WHERE alert_id IN ({marks})", part)  # noqa: S608 - only question marks are put in
-        found.update({alert_id: Told(version, fingerprint) for alert_id, version, fingerprint in rows})
-    return found
+    rows = ledger.rows_in("SELECT alert_id, version, fingerprint FROM told WHERE alert_id IN (:keys)", set(alert_ids))
+    return {alert_id: Told(version, fingerprint) for alert_id, version, fingerprint in rows}
 
 
 def times_told(ledger: Ledger, alert_id: str, fingerprint: str) -> int:

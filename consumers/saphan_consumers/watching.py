@@ -10,6 +10,7 @@ from saphan_consumers.ledger import Place
 from saphan_consumers.pending import Backlog
 from saphan_infra import metrics
 from saphan_infra.clock import now_ms
+from saphan_projections.alerts import STATES
 
 _REPEATS = Counter(
     "saphan_delivery_repeats",
@@ -35,7 +36,7 @@ _PARKED = Gauge(
 )
 _FAILING_SECONDS = Gauge(
     "saphan_webhook_failing_seconds",
-    "Since when the longest failing delivery is being tried; 0 when none fails.",
+    "Seconds for which the longest failing delivery has been tried; 0 when none fails.",
     registry=metrics.REGISTRY,
 )
 _OFF = Gauge(
@@ -83,8 +84,13 @@ def lag(consumer: str, messages: Mapping[Place, int]) -> None:
 
 def committee(numbers: Numbers) -> None:
     """Show the committee's numbers."""
-    metrics.set_workers(metrics.Workforce(**numbers.coverage()._asdict()))
-    metrics.set_alerts({state: count for state, count in numbers.alerts.items() if state in metrics.ALERT_STATES})
+    counted = numbers.coverage()
+    groups = counted._asdict()
+    metrics.set_workers(
+        {"known": groups.pop("workers"), **groups},
+        {"registered": counted.of_registered, "eligible": counted.of_eligible},
+    )
+    metrics.set_alerts({state: numbers.alerts[state] for state in STATES})
     metrics.set_dead_letters(numbers.dead_letters)
 
 

@@ -11,9 +11,10 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from saphan_schemas.catalogue import default_catalogue
+from saphan_schemas.pii import PERSONAL_CLASSES
 
 MASK = "[masked]"
-_PII_CLASSES = frozenset({"name", "identifier", "birth_date", "sensitive", "inherited"})
+_HIDDEN_CLASSES = PERSONAL_CLASSES | {"inherited"}
 #: Fields of any log line that hold a whole message, whatever the schemas call it.
 _WHOLE_MESSAGES = frozenset({"record", "row", "headers", "message_value", "parameters", "first_name", "last_name"})
 _NUMBER_13 = r"\d{13}|\d-\d{4}-\d{5}-\d{2}-\d|\d \d{4} \d{5} \d{2} \d"
@@ -123,7 +124,7 @@ def _personal_names(schema: Any) -> Iterator[str]:
             yield from _personal_names(part)
     if isinstance(schema, Mapping):
         for row in schema.get("fields", ()):
-            if row.get("pii") in _PII_CLASSES:
+            if row.get("pii") in _HIDDEN_CLASSES:
                 yield row["name"]
             yield from _personal_names(row["type"])
         for part in ("items", "values"):

@@ -27,7 +27,6 @@ REGISTRY = CollectorRegistry(auto_describe=True)
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 
-ALERT_STATES = ("due", "overdue", "resolved", "withdrawn", "reopened")
 _TRANSACTION_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.35, 0.5, 0.75, 1, 2, 5, 10, 30, 60, 300)
 
@@ -153,37 +152,22 @@ def _show_only(gauge: Gauge, group: str, values: Mapping[_Labels, int]) -> None:
 
 
 def set_alerts(counts: Mapping[str, int]) -> None:
-    """Alerts by state; a state that is not named has none."""
-    for state in {*ALERT_STATES, *counts}:
-        ALERTS.labels(state).set(counts.get(state, 0))
+    """Alerts by state, also by those states that no alert is in."""
+    for state, count in counts.items():
+        ALERTS.labels(state).set(count)
 
 
-@dataclass(frozen=True, slots=True)
-class Workforce:
-    """Numbers of workers. ``eligible``: employed where enrolment is a duty."""
-
-    known: int
-    employed: int
-    eligible: int
-    enrolled: int
-    eligible_enrolled: int
-
-
-def set_workers(workforce: Workforce) -> None:
-    """The workers' numbers and the two shares that follow from them."""
-    for group in ("known", "employed", "eligible", "enrolled", "eligible_enrolled"):
-        WORKERS.labels(group).set(getattr(workforce, group))
-    COVERAGE.labels("registered").set(_share(workforce.enrolled, workforce.known))
-    COVERAGE.labels("eligible").set(_share(workforce.eligible_enrolled, workforce.eligible))
+def set_workers(groups: Mapping[str, int], shares: Mapping[str, float | None]) -> None:
+    """Numbers of workers by group, and shares by denominator; None: of nobody."""
+    for group, count in groups.items():
+        WORKERS.labels(group).set(count)
+    for denominator, share in shares.items():
+        COVERAGE.labels(denominator).set(float("nan") if share is None else share)
 
 
 def set_dead_letters(counts: Mapping[tuple[str, str], int]) -> None:
     """Dead letters by (stage, reason); of what is not named there are none."""
     _show_only(DEAD_LETTERS, "", counts)
-
-
-def _share(part: int, whole: int) -> float:
-    return part / whole if whole else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

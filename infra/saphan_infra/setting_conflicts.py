@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from saphan_infra.settings import Settings
 
+#: As saphan_consumers.signing has it, which decides alone and so imports nothing from here; a test holds both together.
 _WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - a prefix, not a secret
 _PSEUDONYM_KEY_LENGTH_MIN = 16
 

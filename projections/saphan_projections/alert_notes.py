@@ -3,17 +3,12 @@
 The worker's state holds what was last decided for each employment; whoever asks keeps what is returned here as rows.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
-
-import msgpack
+from typing import NamedTuple
 
 from saphan_projections.alerts import Decision, Employment, alert_id, fingerprint, next_check_day
 from saphan_projections.hashing import signed_hashes
+from saphan_projections.packing import pack
 from saphan_projections.worker import KnownAlert, WorkerState
-
-#: One packer for all: a new one for each value costs as much as a small value itself.
-_pack: Callable[[Any], bytes] = msgpack.Packer().pack
 
 
 class AlertChange(NamedTuple):
@@ -64,7 +59,7 @@ def noted(
     record_id, employer_id = job.reference.record_id, job.employer_id
     known = state.alerts.get(record_no)
     told = fingerprint(decision)
-    evidence = _pack([(role, *reference) for role, reference in decision.evidence])
+    evidence = pack([(role, *reference) for role, reference in decision.evidence])
     # It changes with the evidence or the worker's opaque id, the same in every process.
     (evidence_hash,) = signed_hashes((opaque.encode() + evidence,))
     if known is not None and known.told == told and known.evidence_hash == evidence_hash:

@@ -6,7 +6,7 @@ The meaning, with worked examples, is in docs/alerts.md. All days are Bangkok ca
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import product
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, get_args
 
 from saphan_projections.law import Law
 from saphan_schemas.topics import DAY_MS, EMPLOYMENTS
@@ -18,7 +18,10 @@ EPISODE: Final = 1
 #: Compulsory insurance of employees. Sections 39 and 40 never stand in for it.
 SECTION_OF_EMPLOYEES: Final = "33"
 
-State = Literal["due", "overdue", "resolved", "withdrawn", "reopened"]
+State = Literal["due", "overdue", "reopened", "resolved", "withdrawn"]
+STATES: Final[tuple[State, ...]] = get_args(State)
+#: States in which somebody still has to act, the most urgent first.
+OPEN_STATES: Final[tuple[State, ...]] = ("overdue", "reopened", "due")
 Reason = Literal[
     "enrolled",
     "left_before_deadline",
@@ -39,6 +42,11 @@ _ID_SHIFTS: Final = range(_ID_BITS - 10, -1, -10)
 #: After every day that a record can name, so that open ends compare as numbers.
 _OPEN: Final = 2**31
 _FIRST_MIDNIGHT_MS: Final = bangkok_midnight_ms(0)
+
+
+def urgency(state: State) -> int:
+    """Where alerts in this state stand in a list, the most urgent first; all that are closed stand together."""
+    return OPEN_STATES.index(state) if state in OPEN_STATES else len(OPEN_STATES)
 
 
 class RecordReference(NamedTuple):

@@ -1,8 +1,8 @@
 """What makes two states the same: canonical forms of workers and settled alerts, their hashes and their differences.
 
-Nothing that depends on the way here is in a form: no worker or record numbers, sequences, partitions, offsets, clocks.
-The hash of many is the sum of the hashes of each, so that no order and no memory is needed. It finds accidents; it
-is no seal against somebody who wants two states to look alike.
+A form holds nothing that depends on history: no worker or record numbers, sequences, partitions, offsets, clocks. The
+hash of many is the sum of the hashes of each, so that their order does not matter and none need be remembered. It finds
+accidents; it is no seal against somebody who wants two states to look alike.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -48,8 +48,8 @@ class StateHash(NamedTuple):
 class Difference(NamedTuple):
     """What differs in one worker or alert. ``field`` is "presence" where only one of both has it.
 
-    ``one`` and ``other`` are the field's values without people's attributes; ``records`` are the ids of the records
-    that are concerned.
+    ``one`` and ``other`` are the field's values without people's attributes: of ``view`` both are the names of the
+    parts that differ. ``records`` are the ids of the records that are concerned.
     """
 
     kind: Kind
@@ -157,6 +157,7 @@ def _worker_form(
     return {
         "worker_id": worker_id,
         "members": sorted([(m.feed, m.record_id, m.version, m.changed_at, m.content_hash, m.kept) for m in state.members.values()]),
+        # In the order of _VIEW_PARTS.
         "view": (nationality, sex, birth_year, *map(bool, flags)),
         "employments": sorted(part.employments.get(number, ())),
         "enrolments": sorted(part.enrolments.get(number, ())),
@@ -243,10 +244,16 @@ def _compare(key: tuple[Kind, str], one: Form | None, other: Form | None) -> Ite
             continue
         if field in _ROWS:
             yield _rows_difference(kind, name, field, left or [], right or [])
+        elif field == "view":
+            parts = [
+                part for part, ours, theirs in zip(_VIEW_PARTS, one[field], other[field], strict=True) if ours != theirs
+            ]
+            yield Difference(kind, name, field, parts, parts, _records(kind, one))
         else:
             yield Difference(kind, name, field, left, right, _records(kind, one))
 
 
+_VIEW_PARTS = ("nationality", "sex", "birth_year", "employed", "enrolled", "eligible")
 #: Fields that are lists of rows, and where in a row the record id stands.
 _ROWS = {"members": 1, "employments": 0, "enrolments": 0, "contributions": 0, "evidence": 2}
 

@@ -10,22 +10,22 @@ import orjson
 import psycopg
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlmodel import SQLModel
 
 from saphan_projections.statements import insertion, on_conflict, update_of
 
 _SQLITE_CACHE_KIB = 262_144
-#: Once the write-ahead log has so many pages (256 MiB) a commit copies them into the database itself; usually
-#: :meth:`Database.checkpointed_beside` was faster, and no commit waits for that.
+#: Once the write-ahead log has so many pages (256 MiB) a commit itself copies them into the database. Usually
+#: :meth:`Database.checkpointed_beside` has copied them before, and no commit waits for that.
 _SQLITE_CHECKPOINT_PAGES = 65_536
 _CHECKPOINT_SECONDS = 1.0
 #: Below this many rows one statement each is cheaper for PostgreSQL than COPY and merge.
 _COPY_ROWS_MIN = 20
 _BUSY_TIMEOUT_SECONDS = 30
 
-#: PostgreSQL's classes of errors that no message brings about: connection, state of the transaction, conflict of
-#: transactions, resources, locks, operator, system, and its own inner errors (a file that cannot be written is one).
+#: PostgreSQL's classes of errors that no message can cause: connection, state of the transaction, conflict of
+#: transactions, resources, locks, operator, system, and internal errors (a file that cannot be written is one).
 _NO_FAULT_OF_A_MESSAGE = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
 
 Row = tuple[Any, ...]
@@ -57,7 +57,7 @@ def open_engine(url: str, *, schema: str | None = None) -> Engine:
 
 
 def _on_sqlite_connect(connection: sqlite3.Connection, _record: Any) -> None:
-    # The driver's own idea of transactions would commit before some statements.
+    # Left to itself, the driver would commit before some statements.
     connection.isolation_level = None
     for pragma in (
         "journal_mode=WAL",
@@ -124,8 +124,8 @@ class Transaction:
     ) -> None:
         """Insert or replace whole rows. With ``newer_by`` a row gives way only to a higher value of that column.
 
-        ``rows`` must not hold one key twice. Columns in ``unchanged`` keep their value in rows that are there already:
-        who knows that it is the same saves the index that holds it a deletion and an insertion.
+        ``rows`` must not hold one key twice. Columns in ``unchanged`` keep their value in rows that are there already.
+        Name a column here if its value cannot have changed: its index is then not rewritten.
         """
         if not rows:
             return
@@ -137,7 +137,7 @@ class Transaction:
             self._merge(table, rows, on_conflict(table, newer_by, unchanged))
 
     def update(self, model: type[SQLModel], rows: Sequence[Row], *, unchanged: Collection[str] = ()) -> None:
-        """Replace whole rows that are known to be there, but for the columns in ``unchanged``.
+        """Replace whole rows that are known to be there, except for the columns in ``unchanged``.
 
         ``rows`` must not hold one key twice.
         """
@@ -167,7 +167,7 @@ class Transaction:
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
-        """What is written in a block that raises is taken back, and the transaction goes on.
+        """When the block raises, what it wrote is taken back and the transaction goes on.
 
         Raises what the block raises, and DatabaseUnavailable where waiting may help: then the transaction is lost.
         """
@@ -223,7 +223,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        """One consistent view of the committed rows; takes no lock that a writer would wait for."""
+        """One consistent view of the committed rows; no writer waits for it."""
         options = {"saphan_readonly": True} if self.engine.dialect.name == "sqlite" else {
             "isolation_level": "REPEATABLE READ", "postgresql_readonly": True,
         }  # fmt: skip
@@ -236,10 +236,10 @@ class Database:
 
     @contextmanager
     def checkpointed_beside(self) -> Iterator[None]:
-        """Within the block SQLite's log is copied into the database beside the commits, a little every second.
+        """Within the block a thread copies SQLite's log into the database, a little every second, beside the commits.
 
-        A commit that has to do it stands still for as long as the disk takes to write it all, and so do the alerts
-        behind it. PostgreSQL does this by itself.
+        Otherwise a commit has to do it now and then: it takes as long as the disk needs to write it all, and the alerts
+        behind it wait. PostgreSQL does this by itself.
         """
         if self.engine.dialect.name != "sqlite":
             yield
@@ -255,8 +255,8 @@ class Database:
 
     def _checkpoint_until(self, stop: threading.Event) -> None:
         while not stop.wait(_CHECKPOINT_SECONDS):
-            # A full or slow disk is told where it hurts, by the next commit.
-            with suppress(DBAPIError, sqlite3.Error), closing(self.engine.raw_connection()) as connection:
+            # A full or slow disk, or connections that are all in use, are told where it hurts: by the next commit.
+            with suppress(SQLAlchemyError, sqlite3.Error), closing(self.engine.raw_connection()) as connection:
                 connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)")
 
 

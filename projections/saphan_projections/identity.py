@@ -9,6 +9,7 @@ import msgpack
 
 from saphan_projections.hashing import signed_hashes
 from saphan_projections.naming import named
+from saphan_projections.packing import pack
 from saphan_schemas.identifiers import unusual_person_numbers
 from saphan_schemas.rules import normalise_passport, normalise_person_number, usable_passport, usable_person_number
 from saphan_schemas.topics import (
@@ -26,7 +27,7 @@ GENERIC_BIRTH_DATES_MIN = 8
 
 
 class Signature(NamedTuple):
-    """What of a record decides whose it is.
+    """The part of a record that decides which person it belongs to.
 
     ``identifiers`` are ``type:value`` strings, sorted, normalised and usable; ``birth_day`` counts from 1970-01-01.
     Two records with equal signatures always belong to the same person.
@@ -36,9 +37,9 @@ class Signature(NamedTuple):
     identifiers: tuple[str, ...]
 
 
-#: A signature in bytes, as it is stored and goes from process to process. One packer for all: a new one for each
-#: signature costs as much as the signature itself.
-pack_signature: Callable[[Signature], bytes] = msgpack.Packer().pack
+#: A signature in bytes, as it is stored and goes from process to process.
+pack_signature: Callable[[Signature], bytes] = pack
+_signature = named(Signature)
 
 
 def unpack_signature(packed: bytes) -> Signature:
@@ -46,7 +47,12 @@ def unpack_signature(packed: bytes) -> Signature:
     return Signature._make(msgpack.unpackb(packed, use_list=False))
 
 
-#: Spellings whose identifiers are remembered: a worker's records bring the same ones and mostly come together.
+def unpack_signatures(packed: bytes) -> list[Signature]:
+    """The signatures in the array that :func:`saphan_projections.packing.packed_array` made of packed ones."""
+    return list(map(_signature, msgpack.unpackb(packed, use_list=False)))
+
+
+#: How many spellings are remembered with their identifiers: a worker's records repeat them and mostly come together.
 _SPELLINGS_MAX = 65_536
 
 
@@ -98,8 +104,6 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 #: Fields whose identifiers may have the same prefix, and may be the same.
 _OF_ONE_KIND = (("passport_number", "previous_passport_number"), ("insured_number", "non_thai_id"))
 
-_signature = named(Signature)
-
 
 def signature_of(feed: str, record: Mapping[str, Any]) -> Signature:
     """The signature of a record of a worker feed, in wire form. Raises KeyError for another feed."""
@@ -118,7 +122,7 @@ def signature_of(feed: str, record: Mapping[str, Any]) -> Signature:
 def signatures_of(
     feed: str, columns: Mapping[str, Sequence[Any]], numbers: Mapping[str, Sequence[str | None]]
 ) -> list[Signature]:
-    """:func:`signature_of` for records field by field, whose ``numbers`` are normal and usable, null or empty for none."""
+    """:func:`signature_of` for many records, field by field. ``numbers`` are normalised and usable, or None or empty."""
     fields = [field for field in _FIELDS[feed] if any(numbers[field])]
     found = [_identifiers(field, numbers[field], columns) for field in fields]
     rows: list[tuple[str, ...]] = list(zip(*found, strict=True)) if found else [()] * len(columns["record_id"])
@@ -128,7 +132,7 @@ def signatures_of(
         if one in fields and other in fields:
             for at in [at for at, pair in enumerate(zip(numbers[one], numbers[other], strict=True)) if all(pair)]:
                 rows[at] = tuple(sorted(set(rows[at])))
-    # Without a birth date in the feed it is none for each.
+    # A feed without birth dates gives None for each record.
     return list(map(_signature, zip(columns.get("birth_date") or repeat(None), rows, strict=False)))
 
 
@@ -188,7 +192,7 @@ def is_generic(identifier: str, signatures: Iterable[Signature]) -> bool:
 
 
 def only_adds(before: Signature, signature: Signature) -> bool:
-    """Whether a new signature takes nothing back of what an old one said."""
+    """Whether a new signature still says everything that the old one said."""
     return before.birth_day in {None, signature.birth_day} and set(before.identifiers).issubset(signature.identifiers)
 
 

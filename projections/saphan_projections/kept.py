@@ -1,7 +1,7 @@
-"""What of an agency's record link hands on to integrate: what the views and alerts need, no names, no numbers of persons.
+"""Which part of an agency's record link hands on to integrate: what views and alerts need, no names, no numbers.
 
-Bytes hold the values in the order of :data:`HANDED_ON` as an array in msgpack. Whoever adds a value puts it last and lets
-integrate, which is upgraded first, read the shorter arrays of an older link.
+Bytes hold the values in the order of :data:`HANDED_ON` as an array in msgpack. A new value goes last, and integrate,
+which is upgraded first, must still read the shorter arrays of an older link.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ from typing import Any
 
 import msgpack
 
+from saphan_projections.packing import pack
 from saphan_projections.worker import KEPT, Attributes
 from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS, HEARTBEATS
 
@@ -20,8 +21,8 @@ HANDED_ON: Mapping[str, tuple[str, ...]] = {
     HEARTBEATS: ("complete_until",),
 }
 
-#: One packer for all: a new one for each record costs as much as the record itself.
-pack_kept: Callable[[Attributes], bytes] = msgpack.Packer().pack
+#: A record's values as bytes; :func:`unpack_kept` is its inverse.
+pack_kept: Callable[[Attributes], bytes] = pack
 
 
 def unpack_kept(packed: bytes) -> Attributes | None:
@@ -36,5 +37,5 @@ def unpack_kept(packed: bytes) -> Attributes | None:
 
 
 def kept_of(feed: str, record: Mapping[str, Any]) -> Attributes:
-    """The values that are handed on of a record. Raises KeyError for a feed of which integrate is told nothing."""
+    """The values of a record that are handed on. Raises KeyError for a feed of which integrate is told nothing."""
     return tuple([record[name] for name in HANDED_ON[feed]])

@@ -20,31 +20,31 @@ Key = tuple[str, str]
 
 
 class Worker:
-    """One worker and all different signatures of the worker's records.
+    """One worker and all distinct signatures of the worker's records.
 
-    ``number`` is None once others took the worker's place. ``packed`` are the signatures in msgpack,
-    ``said`` their hashes: few are ever looked at again, and as objects those of a hundred thousand workers would fill
-    the memory. There may be signatures among them that no record bears any more, as long as one bears more
-    than they say. ``birth_days`` are the different ones in them: nearly always so few that nothing need be unpacked to
-    see that no identifier is too many people's. ``alone`` is the worker as the only owner of an identifier, one object
-    for all of them.
+    ``number`` is None once the worker has been merged into others or divided. ``packed`` are the signatures in msgpack,
+    ``signature_hashes`` their hashes in the same order. Few are ever looked at again, and as objects those of a hundred
+    thousand workers would fill the memory. A signature that no record has any more may stay, as long as some record's
+    signature contains everything it says. ``birth_days`` are the distinct birth dates in the signatures; usually so few
+    that they alone show no identifier is shared by too many people, without unpacking. ``alone`` is the tuple of this
+    worker's number alone, made once for all identifiers of which this worker is the only owner.
     """
 
-    __slots__ = ("alone", "birth_days", "number", "packed", "said")
+    __slots__ = ("alone", "birth_days", "number", "packed", "signature_hashes")
 
     def __init__(self, number: int, signatures: Mapping[int, Signature] = MappingProxyType({})) -> None:
         self.number: int | None = number
         self.alone = (number,)
         self.packed: list[bytes] = []
-        self.said: list[int] = []
+        self.signature_hashes: list[int] = []
         self.birth_days: tuple[int, ...] = ()
-        for said, signature in signatures.items():
-            self.add(said, signature)
+        for signature_hash, signature in signatures.items():
+            self.add(signature_hash, signature)
 
-    def add(self, said: int, signature: Signature) -> None:
+    def add(self, signature_hash: int, signature: Signature) -> None:
         """Note a signature that is not there yet."""
         self.packed.append(pack_signature(signature))
-        self.said.append(said)
+        self.signature_hashes.append(signature_hash)
         birth_day = signature.birth_day
         if birth_day is not None and birth_day not in self.birth_days:
             self.birth_days += (birth_day,)
@@ -54,9 +54,11 @@ class Worker:
         """The different signatures."""
         return list(map(unpack_signature, self.packed))
 
-    def signature(self, said: int) -> Signature | None:
-        """The signature with this hash."""
-        return unpack_signature(self.packed[self.said.index(said)]) if said in self.said else None
+    def signature(self, signature_hash: int) -> Signature | None:
+        """The signature with this hash; None when it is not this worker's."""
+        if signature_hash not in self.signature_hashes:
+            return None
+        return unpack_signature(self.packed[self.signature_hashes.index(signature_hash)])
 
     @property
     def identifiers(self) -> set[str]:
@@ -73,19 +75,20 @@ class LinkMemory:
         self._workers: dict[int, Worker] = {}
         self._owners: dict[str, tuple[int, ...]] = {}
         self._generic: set[str] = set()
-        #: Whose a signature is that has a specific identifier, by its hash, as long as the worker has its number.
+        #: The worker of each signature with a specific identifier, by the signature's hash; valid while the worker has a
+        #: number.
         self._homes: dict[int, Worker] = {}
         self._begin()
 
     def _begin(self) -> None:
-        """Forget the records of the chunk before, and everything once it is too much."""
+        """Forget the records of the chunk before, and everything once too many workers are remembered."""
         #: What the store knows of the chunk's records.
         self._known: dict[Key, RecordHead] = {}
-        #: Hashes of keys that come more than once in the chunk: the order of their events counts.
+        #: Hashes of keys that occur more than once in the chunk: the order of their events counts.
         self._repeated: set[int] = set()
-        #: These, and the hashes of the keys of stored records.
+        #: Those of _repeated, and the hashes of the keys of stored records.
         self._met: set[int] = set()
-        #: Changed records that will only say more than before, and of the same worker.
+        #: Changed records whose new signature only adds to the old one, and that stay with their worker.
         self._adding: set[Key] = set()
         #: The numbers of new records that were looked at by themselves.
         self._new_record_nos: dict[Key, int] = {}
@@ -93,7 +96,7 @@ class LinkMemory:
         self._placed: dict[int, Row] = {}
         #: The present version of each record that was looked at by itself.
         self._records: dict[int, StoredRecord] = {}
-        #: Of the records that were looked at by themselves and changed: whose they were before.
+        #: To whom the records that were looked at by themselves and changed belonged before.
         self._owner_before: dict[int, int | None] = {}
         #: Records by the workers that they have belonged to in this chunk.
         self._records_of: defaultdict[int, list[int]] = defaultdict(list)
@@ -106,31 +109,33 @@ class LinkMemory:
             self._workers, self._owners, self._generic, self._homes = {}, {}, set(), {}
 
     def _read_ahead(self, events: FeedEvents) -> tuple[dict[int, Signature], list[int]]:
-        """Load whose the chunk's records are and who owns what they name for the first time.
+        """Load to whom the chunk's stored records belong, and who owns the identifiers that it names for the first time.
 
-        Returns the signatures, by their hashes, that new records bring and of which nobody is known to be the home, and
-        the positions of the events that let a stored record say something else. All of them are of records that come
-        once in the chunk.
+        Returns (a) the signatures, by hash, that come with new records and belong to no known worker, and (b) the
+        positions of the events that change a stored record's signature. Both cover only records that occur once in the
+        chunk.
         """
-        key_hashes, said, packed_ones = events.key_hash, events.signature_hash, events.signature
+        key_hashes, hashes, packed_ones = events.key_hash, events.signature_hash, events.signature
         heads = list(self._rows.heads_by_key(key_hashes))
         known = self._known = {(head.feed, head.record_id): head for head in heads}
         if len(set(key_hashes)) < len(key_hashes):
             self._repeated = {number for number, times in Counter(key_hashes).items() if times > 1}
         repeated = self._repeated
         met = self._met = repeated.union([head.key_hash for head in heads])
-        # 0: a record that belongs to nobody. A stored one that repeats what it said says nothing of whose it is.
+        # 0: a record that belongs to nobody. A stored record whose signature is as before stays where it is.
         homes = self._homes
         packed_fresh = {
             number: packed
-            for key_hash, number, home, packed in zip(key_hashes, said, map(homes.get, said), packed_ones, strict=True)
+            for key_hash, number, home, packed in zip(
+                key_hashes, hashes, map(homes.get, hashes), packed_ones, strict=True
+            )
             if number and (home is None or home.number is None) and key_hash not in met and packed
         }
         fresh = {number: unpack_signature(packed) for number, packed in packed_fresh.items()}
         named, changed = list(fresh.values()), []
-        for at in [at for at, key_hash in enumerate(key_hashes) if key_hash in met and said[at]] if met else ():
+        for at in [at for at, key_hash in enumerate(key_hashes) if key_hash in met and hashes[at]] if met else ():
             head = known.get((events.feed[at], events.record_id[at]))
-            if packed_ones[at] and (head is None or head.signature_hash != said[at]):
+            if packed_ones[at] and (head is None or head.signature_hash != hashes[at]):
                 named.append(unpack_signature(packed_ones[at]))
                 if head is not None and key_hashes[at] not in repeated:
                     changed.append(at)
@@ -204,13 +209,13 @@ class LinkMemory:
     @staticmethod
     def _number_of(worker: Worker) -> int:
         if worker.number is None:
-            message = "a worker whose place others took gets no records any more"
+            message = "a worker that was merged or divided gets no records any more"
             raise RuntimeError(message)
         return worker.number
 
     def _size(self, worker_no: int) -> tuple[int, int]:
-        """A key that puts workers in order by how much is known of each."""
-        return len(self._workers[worker_no].said), -worker_no
+        """A sort key: how much is known of the worker."""
+        return len(self._workers[worker_no].signature_hashes), -worker_no
 
     def _members(self, worker_nos: set[int]) -> list[StoredRecord]:
         self._load_whole(worker_nos)

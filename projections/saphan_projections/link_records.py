@@ -14,7 +14,7 @@ class FeedRecord(NamedTuple):
     """One decoded feed message. ``signature`` is None for a feed whose records belong to no worker.
 
     ``signature_hash`` is 0 where the record belongs to nobody now, because of its feed or because it is deleted.
-    ``payload`` is the message as it came, ``kept`` what of it is handed on (:mod:`saphan_projections.kept`).
+    ``payload`` is the message as it came, ``kept`` the part of it that is handed on (:mod:`saphan_projections.kept`).
     """
 
     feed: str
@@ -39,7 +39,7 @@ class FeedEvents(NamedTuple):
     """Decoded feed messages in columns: a :class:`FeedRecord` field by field, and the hash of each record's key.
 
     Most of what link does with a message it does with all of them at once, so that none need be an object of its own.
-    Signatures are packed (:func:`saphan_projections.identity.pack_signature`), no bytes are none: most say nothing new.
+    Signatures are packed (:func:`saphan_projections.identity.pack_signature`), empty for none: most say nothing new.
     """
 
     feed: Sequence[str] = ()
@@ -65,12 +65,12 @@ class FeedEvents(NamedTuple):
         return FeedRecord._make(values)
 
     def cut(self, start: int, stop: int) -> "FeedEvents":
-        """Some of the messages that stand one behind the other."""
+        """The messages from ``start`` up to, not including, ``stop``."""
         return FeedEvents._make([column[start:stop] for column in self])
 
 
 def joined(parts: Sequence[FeedEvents]) -> FeedEvents:
-    """The messages of several, one behind the other."""
+    """The messages of several parts, one part after the other."""
     if len(parts) == 1:
         return parts[0]
     return FeedEvents._make([list(chain.from_iterable(columns)) for columns in zip(*parts, strict=True)])
@@ -131,9 +131,8 @@ MessageKind = Literal["record", "moved", "pair", "heartbeat"]
 class LinkMessage(NamedTuple):
     """What integrate is told, copied from the record when the message is made.
 
-    ``payload`` is what is handed on of the record, none when it moves away.
-    ``received_at`` is the broker's time of the feed message for which it is told: for a record that moves, of the
-    message that made it move.
+    ``payload`` is the part of the record that is handed on, empty when the record moves away. ``received_at`` is the
+    broker's time of the feed message that caused this one: for a record that moves, of the one that made it move.
     """
 
     kind: MessageKind
@@ -181,13 +180,13 @@ def message_of(
 
 
 class Payloads(Protocol):
-    """What a record's message says, which link keeps as it came."""
+    """Reads a record's message, which link keeps as it came."""
 
     def signature(self, feed: str, payload: bytes) -> Signature:
-        """Whose the record is."""
+        """The record's signature."""
 
     def kept(self, feed: str, payload: bytes) -> bytes:
-        """What of it is handed on, as :func:`saphan_projections.kept.pack_kept` packs it."""
+        """The part that is handed on, packed by :func:`saphan_projections.kept.pack_kept`."""
 
 
 class LinkRows(Protocol):
@@ -225,9 +224,9 @@ class Numbers:
 class LinkEffects:
     """What one chunk changes: rows to write and messages to send, in order; ``stale`` counts repeats by feed.
 
-    Each record, the values of a :class:`StoredRecord`, is in one of three lists, in the order of record numbers: not
-    stored before, stored and with the worker that it had, stored and now another's or nobody's. ``workers`` holds the
-    packed signatures of the workers of whom something new is known.
+    Each record, the values of a :class:`StoredRecord`, is in one of three lists, each in the order of record numbers:
+    new, stored and still with its worker, or stored and now with another worker or none. ``workers`` holds the packed
+    signatures of the workers of whom something new is known.
     """
 
     records_new: list[Row] = field(default_factory=list)

@@ -4,10 +4,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import astuple
 from typing import NamedTuple
 
-import msgpack
-
 from saphan_projections.database import Row, Transaction
-from saphan_projections.identity import Signature, identifier_hash
+from saphan_projections.identity import Signature, identifier_hash, unpack_signatures
 from saphan_projections.kept import pack_kept
 from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, PendingHeartbeat, RecordHead, StoredRecord
 from saphan_projections.naming import named
@@ -29,7 +27,7 @@ _RECORD_COLUMNS = (
 )
 _stored_record = named(StoredRecord)
 _DELETED = StoredRecord._fields.index("deleted")
-#: What of a record never changes.
+#: The columns of a record that never change.
 _KEY_COLUMNS = ("key_hash", "feed", "record_id")
 
 
@@ -80,7 +78,7 @@ class LinkRowsOf:
     def signatures_of_workers(self, worker_nos: Collection[int]) -> Iterable[tuple[int, list[Signature]]]:
         sql = "SELECT worker_no, signatures FROM link_worker WHERE worker_no IN (:keys)"
         for worker_no, packed in self._current.rows_in(sql, worker_nos):
-            yield worker_no, [Signature(*row) for row in msgpack.unpackb(packed, use_list=False)]
+            yield worker_no, unpack_signatures(packed)
 
     def generic_among(self, identifier_hashes: Collection[int]) -> set[str]:
         sql = "SELECT identifier FROM generic_identifier WHERE identifier_hash IN (:keys)"

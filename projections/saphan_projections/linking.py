@@ -38,8 +38,8 @@ class Linker(Regrouping):
     def apply(self, events: FeedEvents) -> LinkEffects:
         """Fold a chunk in; the result is the same state however records are cut into chunks.
 
-        Signatures first: once it is known whose they are, most records need no more than to be put there, all at once.
-        What remains are the records that bring workers together or take them apart, and those that nobody owns.
+        Signatures first: once their workers are known, most records are simply added to those, all at once. What remains
+        are the records that merge or divide workers, and those that belong to nobody.
         """
         self._begin()
         fresh, changed = self._read_ahead(events)
@@ -73,11 +73,11 @@ class Linker(Regrouping):
     # -- all at once -----------------------------------------------------------------------------------------------
 
     def _settle(self, fresh: Mapping[int, Signature]) -> None:
-        """Find out whose the signatures are that new records bring; those that bring workers together are left."""
+        """Find the workers of the signatures that come with new records; what would merge workers is left for later."""
         owners, workers = self._owners, self._workers
-        for said, signature in fresh.items():
+        for signature_hash, signature in fresh.items():
             specific = self._specific(signature)
-            # Without a specific identifier each record is somebody else's.
+            # Without a specific identifier each record is a worker of its own.
             if not specific:
                 continue
             found = {owners[identifier] for identifier in specific}
@@ -87,10 +87,10 @@ class Linker(Regrouping):
                 continue
             worker = workers[numbers[0]] if numbers else self._new_worker()
             if not self._makes_generic(worker, signature):
-                self._learn(worker, signature, said)
+                self._learn(worker, signature, signature_hash)
 
     def _add(self, changed: Sequence[FeedRecord]) -> None:
-        """Note which stored records only say more than before, so that their worker learns it and nobody moves."""
+        """Note the stored records whose new signature only adds to the old one: their worker learns it, nobody moves."""
         heads = [self._known[_key_of(event)] for event in changed]
         self._load_workers({head.worker_no for head in heads if head.worker_no is not None})
         for event, head in zip(changed, heads, strict=True):
@@ -106,7 +106,7 @@ class Linker(Regrouping):
                 self._adding.add(_key_of(event))
 
     def _place(self, events: FeedEvents) -> list[int]:
-        """Take in all records whose owner is known beforehand; returns the positions of the others, in order."""
+        """Take in all records whose worker is known by now; returns the positions of the others, in order."""
         met = self._met
         others: list[int] = []
         new = bytearray(len(events.key_hash))
@@ -151,12 +151,13 @@ class Linker(Regrouping):
         return None
 
     def _put(self, events: FeedEvents, chosen: bytearray, record_nos: Sequence[int], owners: Sequence[int]) -> None:
-        """Give the chosen ones' records to their workers, column by column."""
+        """Give the chosen records to their workers, column by column."""
         if not owners:
             return
         first = self.numbers.sequence
         sequences = range(first, first + len(owners))
         self.numbers.sequence = sequences.stop
+        # The columns are chosen from twice, as each choice can be gone through once; lists of them would take longer.
         (
             feeds, record_ids, versions, changed_at, content_hashes, deleted, partitions, offsets, received_at,
             _, said, payloads, _, key_hashes,
@@ -181,7 +182,7 @@ class Linker(Regrouping):
     # -- one by one ------------------------------------------------------------------------------------------------
 
     def _expect(self, events: Sequence[FeedRecord]) -> None:
-        """Load what these will need; what comes up besides is loaded when it is met, each read by itself."""
+        """Load at once what these will need; whatever else is needed is loaded one by one when it is met."""
         heads = [head for event in events if (head := self._known.get(_key_of(event))) is not None]
         self._load(self._rows.records_by_no({head.record_no for head in heads}))
         workers: set[int] = set()
@@ -190,7 +191,7 @@ class Linker(Regrouping):
             if head is not None and head.worker_no is not None and head.signature_hash != event.signature_hash:
                 workers.add(head.worker_no)
             if event.signature is not None and not event.deleted:
-                # The largest one's records stay where they are, or are loaded later.
+                # The records of the largest one stay where they are; should they be needed, they are loaded then.
                 workers.update(sorted(self._owners_of(event.signature), key=self._size)[:-1])
         self._load_whole(workers)
         known = [self._workers[number] for number in workers if number in self._workers]
@@ -259,7 +260,7 @@ class Linker(Regrouping):
     def _reattach(
         self, record: StoredRecord, worker_before: int, before: Signature, signature: Signature | None
     ) -> None:
-        """Find the worker of a record that says something else than before, or nothing any more."""
+        """Find the worker of a record whose signature is another one than before, or none any more."""
         if signature is None:
             record = self._say("record", worker_before, record)._replace(worker_no=None)
             self._keep(record)

@@ -1,4 +1,4 @@
-"""How many tuples become named ones at the cost of a copy: a named tuple's own constructors run Python for each of them."""
+"""How very many tuples become named ones at the cost of a copy: a named tuple's own constructor runs Python code for each."""
 
 from collections.abc import Callable
 from functools import partial
@@ -8,5 +8,8 @@ Named = TypeVar("Named", bound=NamedTuple)
 
 
 def named(kind: type[Named]) -> Callable[[tuple[Any, ...]], Named]:
-    """Makes one of this kind of its values in order, which it does not count: for ``map`` over ``zip``."""
+    """Return a function that builds ``kind`` from a tuple of its values.
+
+    It does not check how many there are; meant for ``map(…, zip(…))``.
+    """
     return cast(Callable[[tuple[Any, ...]], Named], partial(tuple.__new__, kind))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgpack
 
-from saphan_projections.database import Transaction
+from saphan_projections.database import Row, Transaction
 from saphan_projections.tables import OutboxRow, SourceOffsetRow
 
 
@@ -129,7 +129,7 @@ def put_outbox(
 def pending_outbox(
     transaction: Transaction, app: str, partitions: Iterable[tuple[str, int]] | None = None
 ) -> list[tuple[int, list[OutgoingMessage]]]:
-    """(number, messages) of every row that was not seen to be sent, oldest first; of these source partitions or all."""
+    """(number, messages) of every row not known to be sent, oldest first; of these source partitions, None: of all."""
     wanted = None if partitions is None else set(partitions)
     rows = transaction.rows("SELECT outbox_no, topic, partition, messages FROM outbox WHERE app = ?", (app,))
     found = [
@@ -153,17 +153,30 @@ def take_lease(transaction: Transaction, app: str, owner: str, now_ms: int, leas
 
     The same owner (a restarted process of the same place) takes over at once and so fences its predecessor.
     """
-    # An update that changes nothing: with PostgreSQL it waits for another one's end that is taking the lease.
-    known = transaction.rows(
-        "UPDATE source_offset SET owner = owner WHERE app = ? AND topic = ? AND partition = 0"
-        " RETURNING owner, owner_epoch, updated_at",
-        (app, _LEASE_TOPIC),
-    )
-    holder, epoch, renewed_at = known[0] if known else (owner, 0, 0)
+    known = _standing_lease(transaction, app)
+    if not known:
+        # With PostgreSQL this waits, too, for another one's end that is the first to take the lease.
+        transaction.execute(
+            "INSERT INTO source_offset (app, topic, partition, next_offset, owner_epoch, owner, updated_at)"
+            " VALUES (?, ?, 0, 0, 0, ?, 0) ON CONFLICT (app, topic, partition) DO NOTHING",
+            (app, _LEASE_TOPIC, owner),
+        )
+        known = _standing_lease(transaction, app)
+    ((holder, epoch, renewed_at),) = known
     if holder != owner and now_ms - renewed_at < lease_ms:
         return None
     transaction.upsert(SourceOffsetRow, [(app, _LEASE_TOPIC, 0, 0, epoch + 1, owner, now_ms)])
     return int(epoch) + 1
+
+
+def _standing_lease(transaction: Transaction, app: str) -> list[Row]:
+    """Owner, epoch and time of renewal; no row when nobody has had the lease yet."""
+    # An update that changes nothing: with PostgreSQL it waits for another one's end that is taking the lease.
+    return transaction.rows(
+        "UPDATE source_offset SET owner = owner WHERE app = ? AND topic = ? AND partition = 0"
+        " RETURNING owner, owner_epoch, updated_at",
+        (app, _LEASE_TOPIC),
+    )
 
 
 def keep_lease(transaction: Transaction, app: str, epoch: int, now_ms: int) -> None:

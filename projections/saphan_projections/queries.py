@@ -5,45 +5,19 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from saphan_projections.alerts import Decision, RecordReference, hold_at
+from saphan_projections.alerts import STATES, Decision, RecordReference, hold_at, urgency
+from saphan_projections.coverage import Coverage
 from saphan_projections.database import Row, Transaction
 from saphan_projections.settled import SettledAlert
 from saphan_schemas.topics import INSURED_PERSONS
 
-#: States in which an alert still asks for something or may come to.
-OPEN_STATES = ("overdue", "reopened", "due")
 _ALERTS_PER_READ = 2_000
 _ALERT_COLUMNS = (
     "alert_id, kind, employment_record_id, state, reason, hold, due_day, since_day, worker_id, employer_id,"
     " rule_version, version, evidence, partition"
 )
-_MOST_URGENT_FIRST = (
-    " ORDER BY CASE state WHEN 'overdue' THEN 0 WHEN 'reopened' THEN 1 WHEN 'due' THEN 2 ELSE 3 END, due_day, alert_id"
-)
-
-
-class Coverage(NamedTuple):
-    """How many workers there are and how many of them are insured under section 33.
-
-    ``workers``: all registered anywhere. ``eligible``: those with an employment that section 33 asks to be insured,
-    as far as the feeds can tell; ``eligible_enrolled`` of them.
-    """
-
-    workers: int
-    employed: int
-    enrolled: int
-    eligible: int
-    eligible_enrolled: int
-
-    @property
-    def of_registered(self) -> float | None:
-        """Share of all registered workers, 0 to 1; None where there are none."""
-        return self.enrolled / self.workers if self.workers else None
-
-    @property
-    def of_eligible(self) -> float | None:
-        """Share of the eligible employed, 0 to 1; None where there are none."""
-        return self.eligible_enrolled / self.eligible if self.eligible else None
+_URGENCIES = " ".join(f"WHEN '{state}' THEN {urgency(state)}" for state in STATES)
+_MOST_URGENT_FIRST = f" ORDER BY CASE state {_URGENCIES} END, due_day, alert_id"
 
 
 def coverage(transaction: Transaction) -> Coverage:

@@ -28,7 +28,7 @@ _HOLDERS_PER_READ = 64
 
 
 class Regrouping(LinkMemory):
-    """Joins and parts workers, and notes for the store and for integrate what changes by that."""
+    """Merges and divides workers, and notes for the store and for integrate what changes by that."""
 
     def __init__(
         self,
@@ -52,12 +52,12 @@ class Regrouping(LinkMemory):
 
     # -- what a worker's records say -------------------------------------------------------------------------------
 
-    def _learn(self, worker: Worker, signature: Signature, said: int) -> None:
-        """Note what a worker's record says of whose it is; the worker's records stay together."""
+    def _learn(self, worker: Worker, signature: Signature, signature_hash: int) -> None:
+        """Note the signature of a worker's record; the worker's records stay together."""
         number = self._number_of(worker)
         if self._specific(signature):
-            self._homes[said] = worker
-        if said in worker.said:
+            self._homes[signature_hash] = worker
+        if signature_hash in worker.signature_hashes:
             return
         self._learning.add(number)
         for identifier in signature.identifiers:
@@ -66,17 +66,17 @@ class Regrouping(LinkMemory):
                 identifier not in self._generic or identifier not in worker.identifiers
             ):
                 self._index(identifier, worker)
-        worker.add(said, signature)
+        worker.add(signature_hash, signature)
 
-    def _learn_and_judge(self, worker: Worker, signature: Signature, said: int) -> None:
-        """As :meth:`_learn`, and part the worker's records where an identifier turns out to be too many people's."""
+    def _learn_and_judge(self, worker: Worker, signature: Signature, signature_hash: int) -> None:
+        """As :meth:`_learn`, and divide the worker's records if an identifier turns out to belong to too many people."""
         makes_generic = self._makes_generic(worker, signature)
-        self._learn(worker, signature, said)
+        self._learn(worker, signature, signature_hash)
         if makes_generic:
             self._regroup({self._number_of(worker)}, None)
 
     def _makes_generic(self, worker: Worker, signature: Signature) -> bool:
-        """Whether with this signature the worker's show that an identifier is too many people's to join anybody."""
+        """Whether this signature and the worker's together show that an identifier has too many holders to join any."""
         birth_day = signature.birth_day
         if birth_day is None or len({*worker.birth_days, birth_day}) < GENERIC_BIRTH_DATES_MIN:
             return False
@@ -96,12 +96,12 @@ class Regrouping(LinkMemory):
         return worker
 
     def _signatures_of(self, members: Sequence[StoredRecord], worker_nos: Iterable[int]) -> list[Signature]:
-        """The signature of each record: the workers know those of their own, a payload need not be decoded for them."""
+        """The signature of each record. A payload is decoded only where the record's worker does not know it."""
         known: dict[int, Signature] = {}
         for number in worker_nos:
             worker = self._workers.get(number)
             if worker is not None:
-                known.update(zip(worker.said, worker.signatures, strict=True))
+                known.update(zip(worker.signature_hashes, worker.signatures, strict=True))
         return [
             known.get(record.signature_hash) or self._payloads.signature(record.feed, record.payload)
             for record in members
@@ -110,12 +110,12 @@ class Regrouping(LinkMemory):
     # -- joining and parting ---------------------------------------------------------------------------------------
 
     def _stay_one(self, worker_nos: Iterable[int], signature: Signature) -> bool:
-        """Whether workers whom a signature joins are one person in any case: too few birth dates to doubt it."""
+        """Whether workers whom a signature joins are surely one person: too few birth dates to make anything generic."""
         birth_days = {signature.birth_day}.union(*(self._workers[number].birth_days for number in worker_nos))
         return len(birth_days - {None}) < GENERIC_BIRTH_DATES_MIN
 
     def _joined(self, worker_nos: Iterable[int]) -> Worker:
-        """One worker of several, all of whose records stay together from now on."""
+        """Merge several workers into one, whose records stay together from now on."""
         first, *others = sorted(worker_nos, key=self._size, reverse=True)
         worker = self._workers[first]
         for number in others:
@@ -123,14 +123,14 @@ class Regrouping(LinkMemory):
             members = sorted(self._members({number}))
             self._load_owners(other.identifiers)
             self._forget((number,))
-            for said, signature in zip(other.said, other.signatures, strict=True):
-                self._learn(worker, signature, said)
+            for signature_hash, signature in zip(other.signature_hashes, other.signatures, strict=True):
+                self._learn(worker, signature, signature_hash)
             for record in members:
                 self._move(record, first)
         return worker
 
     def _regroup(self, worker_nos: set[int], arrived: StoredRecord | None) -> None:
-        """Divide the records of these workers anew. ``arrived`` is new or changed and is said in any case."""
+        """Divide the records of these workers anew. ``arrived``, which is new or changed, is told in any case."""
         members = self._members(worker_nos)
         if arrived is not None and arrived.worker_no not in worker_nos and not arrived.deleted:
             members.append(arrived)
@@ -186,7 +186,7 @@ class Regrouping(LinkMemory):
         return [numbers[index] for index in range(len(parts))]
 
     def _revive(self, before: Signature) -> None:
-        """An identifier that a record no longer supports may have become specific again."""
+        """Let identifiers of a signature that is gone become specific again, where too few birth dates are left."""
         for identifier in before.identifiers:
             if identifier not in self._generic:
                 continue
@@ -200,7 +200,7 @@ class Regrouping(LinkMemory):
                     self._regroup(holders, None)
 
     def _holders(self, identifier: str) -> set[int] | None:
-        """All workers that hold a generic identifier, or None while enough birth dates still disagree."""
+        """All workers that hold a generic identifier, or None while their birth dates still make it generic."""
         number = self._hash_of(identifier)
         candidates = {worker_no for _, worker_no in self._rows.workers_by_identifier([number])}
         candidates |= {worker_no for held, worker_no in self._effects.identifiers_added if held == number}
@@ -267,7 +267,7 @@ class Regrouping(LinkMemory):
         self._say("record", worker_no, self._give(record, worker_no))
 
     def _say(self, kind: Literal["record", "moved"], worker_no: int, record: StoredRecord) -> StoredRecord:
-        """Tell what this record is to a worker; the record with the number of what was told."""
+        """Tell integrate that this record is now, or no longer, the worker's; the record with the message's sequence."""
         sequence, event = self._next_sequence(), self._at_hand
         if kind == "moved":
             kept = b""

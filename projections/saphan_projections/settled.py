@@ -20,8 +20,8 @@ _WORKERS_PER_READ = 2_000
 class SettledAlert(NamedTuple):
     """The settled alert of one employment. Days count from 1970-01-01, ``evidence`` is (role, reference) each.
 
-    ``hold`` is the rules' own, ``hold_as_of`` what is shown to who reads at the moment asked for: it may also be that
-    the SSO's feed is behind.
+    ``hold`` is the rules' own; ``hold_as_of`` is shown to someone who reads at the moment asked for, and may also be
+    that the SSO's feed is behind.
     ``version`` is that of the state last told to the receivers, None if nothing was told; it depends on history.
     """
 
@@ -42,7 +42,7 @@ class SettledAlert(NamedTuple):
 
 
 class Basis(NamedTuple):
-    """What a partition of integrate decides upon besides the worker: the pairs and the SSO feed's heartbeat."""
+    """What a partition of integrate decides by, besides the worker: the pairs and the SSO feed's heartbeat."""
 
     pairs_by_account: Mapping[tuple[str, str], Sequence[Pair]]
     complete_until_ms: int | None
@@ -71,16 +71,13 @@ def settled_of_worker(
 ) -> list[SettledAlert]:
     """The settled alerts of one worker's employments, by employment record id.
 
-    ``as_of_ms`` reads with the smaller of it and the heartbeat, and shows the hold of who reads at that moment;
-    None is the heartbeat itself.
+    With ``as_of_ms`` the SSO's feed counts as complete up to that moment or the heartbeat, whichever is earlier, and
+    ``hold_as_of`` is for someone who reads then. None: up to the heartbeat.
     """
     complete_until_ms = _known_at(basis.complete_until_ms, as_of_ms)
     cover = insurances(state)
     found = []
     for record_no, job in employments(state).items():
-        employer_id, start_day = state.members[record_no].kept[:2]
-        if start_day is None or not employer_id:
-            continue  # link refuses such records; they would be no alert
         decision = decide(job, cover, basis.pairs_by_account, complete_until_ms, law)
         known = state.alerts.get(record_no)
         found.append(

@@ -11,7 +11,7 @@ def _big(**settings: Any) -> Column[int]:
 
 
 def _row_number() -> Column[int]:
-    """A key that is SQLite's own number of the row, which must be called INTEGER: one search instead of two."""
+    """A key that is SQLite's own row number, for which its type must be INTEGER: a row is then found in one search, not two."""
     return Column(BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False)
 
 
@@ -45,7 +45,7 @@ class RecordRow(SQLModel, table=True):
 
 
 class LinkWorkerRow(SQLModel, table=True):
-    """The different signatures of one worker's records, and perhaps some that others of them say all of and more."""
+    """The distinct signatures of one worker's records; may include signatures that another one contains."""
 
     __tablename__ = "link_worker"
 
@@ -54,7 +54,7 @@ class LinkWorkerRow(SQLModel, table=True):
 
 
 class LinkIdentifierRow(SQLModel, table=True):
-    """Which worker holds an identifier; the hash says where to look, the signatures say whether it is so."""
+    """Which worker may hold an identifier: the hash says where to look, the worker's signatures say whether it is so."""
 
     __tablename__ = "link_identifier"
     __table_args__ = ({"sqlite_with_rowid": False},)
@@ -188,7 +188,7 @@ class ContributionMonthRow(SQLModel, table=True):
 
 
 class EmployerPairRow(SQLModel, table=True):
-    """A partition's copy of one word on which SSO account and branch is which DOE employer."""
+    """A partition's copy of one record that says which DOE employer an SSO account and branch is."""
 
     __tablename__ = "employer_pair"
 
@@ -287,7 +287,7 @@ class OutboxRow(SQLModel, table=True):
     """The messages of one chunk, until the broker has acknowledged them."""
 
     __tablename__ = "outbox"
-    # A process remembers the numbers of rows that are gone; a row that were given one again would never be sent.
+    # AUTOINCREMENT: the sender skips numbers it has already seen, so a reused number would never be sent.
     __table_args__ = {"sqlite_autoincrement": True}
 
     outbox_no: int | None = Field(

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import msgpack
 
-from saphan_projections.packing import array_head
+from saphan_projections.packing import array_head, pack
 from saphan_schemas.topics import EMPLOYMENTS, HEALTH_COVER, INSURED_PERSONS, NON_THAI_IDS, STAYS, WORK_PERMITS
 
 Attributes = tuple[Any, ...]
@@ -24,8 +24,6 @@ KEPT: dict[str, tuple[str, ...]] = {
     HEALTH_COVER: ("nationality", "sex", "birth_date", "valid_until"),
 }  # fmt: skip
 
-#: One packer for all: a new one for each value costs as much as a small value itself.
-_pack: Callable[[Any], bytes] = msgpack.Packer().pack
 #: How a packed state names the feeds. Rows that were written hold these places, so that new feeds come last.
 _FEEDS = (WORK_PERMITS, EMPLOYMENTS, NON_THAI_IDS, STAYS, INSURED_PERSONS, HEALTH_COVER)
 _PLACES = {feed: place for place, feed in enumerate(_FEEDS)}
@@ -75,7 +73,7 @@ class KnownAlert(NamedTuple):
 class WorkerState:
     """One worker as integrate keeps it in memory and, packed, in the row ``worker.state``.
 
-    What follows from the members is kept until one of those changes that it follows from, for most members of a worker
+    What is derived from the members is kept until one of those changes that it depends on, as most members of a worker
     are as they were at the last chunk: ``opaque`` is the opaque id, ``eligible`` what the law says of the employments,
     ``employers`` and ``person`` are the parts of :func:`view`; None until they are asked for. ``encoded`` holds what
     integrate made of each member for its messages, in the members' order, empty where it is still to be made.
@@ -133,13 +131,13 @@ class WorkerState:
     def _packed_tail(self) -> bytes:
         if not self.gone and not self.alerts:
             return _NOTHING_GONE_OR_TOLD
-        return _pack(self.gone) + _pack([self._alert_row(number, known) for number, known in self.alerts.items()])
+        return pack(self.gone) + pack([self._alert_row(number, known) for number, known in self.alerts.items()])
 
     def _alert_row(self, number: int, known: KnownAlert) -> Attributes:
         version, told, evidence_hash, record_id, employer_id, rule_version = known
         member = self.members.get(number)
         if member is not None and (member.record_id, member.kept[0]) == (record_id, employer_id):
-            # As good as always: the employment itself says it.
+            # Nearly always: the employment itself says it.
             return number, version, told, evidence_hash, rule_version
         return number, version, told, evidence_hash, rule_version, record_id, employer_id
 
@@ -178,7 +176,7 @@ class WorkerState:
         if self._packed is not None:
             self._packed[record_no] = _packed_member(record_no, member)
         self._forget_what_follows_from(member.feed)
-        # A record keeps its feed and id for ever, so that the smallest can only become smaller.
+        # A record keeps its feed and id for ever: one more record can only make the smallest of them smaller.
         if self._first is not None and (member.feed, member.record_id) < self._first:
             self._first = member.feed, member.record_id
             self.opaque = None
@@ -205,7 +203,7 @@ class WorkerState:
         self._tail = None
 
     def forget_alert(self, record_no: int) -> KnownAlert:
-        """Forget what was decided for an employment; what that was. Raises KeyError."""
+        """Forget what was decided for an employment, and return it. Raises KeyError."""
         self._tail = None
         return self.alerts.pop(record_no)
 
@@ -231,7 +229,7 @@ class WorkerState:
 
 def _packed_member(number: int, member: Member) -> bytes:
     sequence, feed, record_id, version, changed_at, content_hash, partition, offset, kept = member
-    return _pack(
+    return pack(
         (number, sequence, _PLACES[feed], record_id, version, changed_at, content_hash, partition, offset, *kept)
     )
 

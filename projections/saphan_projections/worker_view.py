@@ -15,7 +15,7 @@ from saphan_schemas.values import days_to_date
 
 #: Which registry is believed first for nationality, sex and birth date.
 _PRECEDENCE = (NON_THAI_IDS, STAYS, WORK_PERMITS, INSURED_PERSONS, HEALTH_COVER)
-#: Of a registry's records about one worker the one is believed that was changed last.
+#: Of a registry's records about one worker, the one that was changed last is believed.
 _NEWNESS: Callable[[Member], tuple[int, int, str]] = itemgetter(
     *map(Member._fields.index, ("changed_at", "version", "record_id"))
 )

@@ -11,3 +11,5 @@ PII_CLASSES: dict[str, str] = {
     "sensitive": "A fact that can be turned against a person, such as nationality or wage: never in logs or metrics.",
     "inherited": "Bytes of another message: as personal as that message.",
 }
+#: Classes of fields that say who somebody is, or what can be turned against that person.
+PERSONAL_CLASSES = frozenset({"name", "identifier", "birth_date", "sensitive"})

@@ -34,7 +34,7 @@ def main() -> None:
     webhook = None
     if "url" in given:
         target = target_of(given["url"], allow_http=True, allow_private=False)
-        policy = RetryPolicy(base_seconds=0.05, max_seconds=0.5)
+        policy = RetryPolicy(base_seconds=0.05, max_seconds=0.5, give_up_seconds=76 * 3600)
         webhook = WebhookPlan(target, signing_keys(given["secret"]), 5.0, 8, policy)
     plan = DeliveryPlan(
         lambda group: Source(lambda: bootstrap, f"test-{group}", (ENROLMENT_ALERTS,), chunk_records_max=100),

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from saphan_consumers.chunks import Chunk, LogMessage
 from saphan_consumers.committee import (
     AlertSeen,
-    Coverage,
     DeadLetterSeen,
     Kept,
     Numbers,
@@ -21,6 +20,8 @@ from saphan_consumers.committee import (
 from saphan_consumers.ledger import Place
 from saphan_consumers.measuring import CommitteeNumbers, open_ledger
 from saphan_infra import metrics
+from saphan_projections.alerts import STATES
+from saphan_projections.coverage import Coverage
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import DEAD_LETTERS, ENROLMENT_ALERTS, WORKER_INTEGRATED
 
@@ -48,7 +49,7 @@ alerts = st.builds(
     ),
     st.sampled_from("abc"),
     st.integers(1, 9),
-    st.sampled_from(metrics.ALERT_STATES),
+    st.sampled_from(STATES),
 )
 letters = st.builds(
     lambda offset, reason: DeadLetterSeen(
@@ -96,8 +97,8 @@ def test_the_counts_are_those_of_the_newest_rows_however_the_log_is_cut_and_repe
     assert coverage == Coverage(
         sum(one.known for one in standings),
         sum(one.employed for one in standings),
-        sum(one.eligible for one in standings),
         sum(one.enrolled for one in standings),
+        sum(one.eligible for one in standings),
         sum(one.eligible and one.enrolled for one in standings),
     )
     assert +memory.numbers.alerts == Counter(state for _, state in memory.alerts.values())
@@ -242,7 +243,7 @@ def test_a_ledger_from_before_eligibility_has_no_eligible_worker_until_the_next_
             ledger.db.execute("INSERT INTO workers VALUES (1, 1, 7)")  # known, employed, enrolled
         committee = CommitteeNumbers(ledger)
         committee.begin()
-        assert committee.numbers.coverage() == Coverage(1, 1, 0, 1, 0)
+        assert committee.numbers.coverage() == Coverage(1, 1, 1, 0, 0)
         committee.take(chunk_of((WORKER_INTEGRATED, worker(1, 2, enrolled=True))), {})
         assert committee.numbers.coverage() == Coverage(1, 1, 1, 1, 1)
         assert _recounted(committee) == Coverage(1, 1, 1, 1, 1)

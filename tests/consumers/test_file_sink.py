@@ -153,6 +153,38 @@ def test_what_others_wrote_into_the_file_before_us_stays(folder: Path, alert_log
     assert len(lines) == 3
 
 
+def test_a_file_that_is_cut_short_while_it_is_read_is_told_and_taken_as_it_is_the_next_time(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Delivery read behind the end of the file for ever."""
+
+    class CutShort(FileSink):
+        def _end_last_line(self, size: int) -> int:
+            os.truncate(self.path, size - 5)
+            return size
+
+    reads: list[int] = []
+    os_pread = os.pread
+
+    def counted(descriptor: int, length: int, place: int) -> bytes:
+        reads.append(place)
+        assert len(reads) < 20, "nothing can come of reading on"
+        return os_pread(descriptor, length, place)
+
+    monkeypatch.setattr(os, "pread", counted)
+    path = folder / "alerts.jsonl"
+    path.write_bytes(b'{"note": "ours"}\n')
+    with open_ledger(folder, "file") as ledger:
+        sink = CutShort(path, ledger)
+        with pytest.raises(OSError, match="cut short"):
+            sink.recover()
+        sink.close()
+        again = FileSink(path, ledger)
+        assert again.recover() == 0
+        again.close()
+    assert path.read_bytes() == b'{"note": "ou\n'
+
+
 def test_a_message_that_cannot_be_read_is_set_aside_and_its_neighbours_are_delivered(
     folder: Path, alert_log: Any, make_alert: Alert
 ) -> None:

@@ -15,7 +15,7 @@ from saphan_consumers.sending import Pace, WebhookSender
 from saphan_consumers.told import open_ledger
 from saphan_infra.clock import monotonic_seconds, now_ms
 
-POLICY = RetryPolicy(base_seconds=0.01, max_seconds=0.05, pause_seconds_max=0.1)
+POLICY = RetryPolicy(base_seconds=0.01, max_seconds=0.05, give_up_seconds=76 * 3600, pause_seconds_max=0.1)
 DEADLINE_SECONDS = 15.0
 AHEAD_SECONDS = 900
 

@@ -80,3 +80,24 @@ def test_after_a_crash_an_unfinished_line_is_cut_off_and_known_ids_are_known(tmp
     assert inbox.keep("A-b-1", BODY)
     inbox.close()
     assert [orjson.loads(line)["id"] for line in path.read_bytes().splitlines()] == ["A-a-1", "A-b-1"]
+
+
+def test_a_body_with_an_id_of_its_own_is_known_by_the_messages_id_after_a_restart_too(tmp_path: Path) -> None:
+    """The file held the body's own id, so that the repeat was kept as another message."""
+    path = tmp_path / "inbox.jsonl"
+    for is_new in (True, False):
+        inbox = Inbox(path)
+        assert inbox.keep("A-a-1", b'{"id":"of the body","data":1}') == is_new
+        inbox.close()
+    assert [orjson.loads(line)["id"] for line in path.read_bytes().splitlines()] == ["A-a-1"]
+
+
+@pytest.mark.parametrize("line", [b'{"data":1}', b"[1]", b"no JSON", b'{"id":7}'])
+def test_a_file_that_is_no_inbox_is_named_as_such_and_left_as_it_is(tmp_path: Path, line: bytes) -> None:
+    """A line without an id ended the command with an error that it does not explain."""
+    path = tmp_path / "other.jsonl"
+    held = b'{"id":"A-a-1"}\n' + line + b"\nunfinished"
+    path.write_bytes(held)
+    with pytest.raises(ValueError, match=r"line 2 of .*other\.jsonl"):
+        Inbox(path)
+    assert path.read_bytes() == held

@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from saphan_consumers.retrying import Endpoint, Reply, RetryPolicy, endpoint_after, retry_after_seconds, verdict
 
-POLICY = RetryPolicy()
+POLICY = RetryPolicy(base_seconds=5, max_seconds=3600, give_up_seconds=76 * 3600)
 HOUR_MS = 3_600_000
 GIVE_UP_MS = 76 * HOUR_MS
 

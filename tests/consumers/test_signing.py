@@ -8,11 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
-from saphan_consumers.signing import SignatureRefused, signature, signed_headers, signing_keys, verify
+from saphan_consumers.signing import (
+    SECRET_PREFIX,
+    SignatureRefused,
+    signature,
+    signed_headers,
+    signing_keys,
+    verify,
+)
+from saphan_infra import setting_conflicts
 from saphan_infra.clock import now_ms
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105 - the standard's published test secret
 OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+def test_the_settings_expect_of_a_secret_what_signing_does() -> None:
+    assert setting_conflicts._WEBHOOK_SECRET_PREFIX == SECRET_PREFIX
 
 
 def test_the_published_vector_gives_the_published_signature() -> None:

@@ -32,7 +32,7 @@ from saphan_consumers.webhook import WebhookClient
 from saphan_infra.clock import monotonic_seconds, now_ms
 
 KEYS = signing_keys("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
-QUICK = RetryPolicy(base_seconds=0.01, max_seconds=0.05)
+QUICK = RetryPolicy(base_seconds=0.01, max_seconds=0.05, give_up_seconds=76 * 3600)
 DEADLINE_SECONDS = 20.0
 Alert = Callable[..., dict[str, Any]]
 
@@ -296,7 +296,7 @@ def test_an_endpoint_that_is_away_is_asked_less_and_less_and_then_gets_everythin
     async def main() -> int:
         async with client(endpoint) as real:
             away = Away(real)
-            policy = RetryPolicy(base_seconds=0.001, max_seconds=0.01)
+            policy = RetryPolicy(base_seconds=0.001, max_seconds=0.01, give_up_seconds=76 * 3600)
             await send_until(ledger, away, alert_log.chunks(0, 500), lambda: away.posts >= 6, pace(policy))
             asked, away.back = away.posts, True
             await send_until(ledger, away, [], lambda: backlog(ledger).waiting == 0, pace(policy))

@@ -7,7 +7,6 @@ import pytest
 
 from saphan_infra import metrics
 from saphan_infra.clock import now_ms
-from saphan_infra.metrics import Workforce
 from saphan_infra.owned_process import port_is_free, wait_until
 from saphan_infra.serving import metrics_served
 from saphan_infra.settings import Settings, SettingsError
@@ -28,8 +27,8 @@ def _value(page: str, series: str) -> float:
 
 
 def test_the_page_shows_what_was_measured_and_closing_frees_the_port() -> None:
-    metrics.set_alerts({"due": 3})
-    metrics.set_workers(Workforce(known=400, employed=300, eligible=200, enrolled=100, eligible_enrolled=80))
+    metrics.set_alerts({"due": 3, "overdue": 0})
+    metrics.set_workers({"known": 400, "enrolled": 100}, {"registered": 0.25, "eligible": 0.4})
     metrics.set_lag("link", {("doe.employments.v1", 1): 17})
     server = metrics.serve()
     try:
@@ -38,6 +37,7 @@ def test_the_page_shows_what_was_measured_and_closing_frees_the_port() -> None:
         server.close()
     assert _value(page, 'saphan_alerts{state="due"}') == 3
     assert _value(page, 'saphan_alerts{state="overdue"}') == 0
+    assert _value(page, 'saphan_workers{group="known"}') == 400
     assert _value(page, 'saphan_coverage_ratio{denominator="registered"}') == 0.25
     assert _value(page, 'saphan_coverage_ratio{denominator="eligible"}') == 0.4
     assert _value(page, 'saphan_lag_messages{app="link",partition="1",topic="doe.employments.v1"}') == 17
@@ -78,7 +78,7 @@ def test_a_silent_feed_looks_old_and_an_older_event_does_not_make_it_older() -> 
 
 
 def test_a_share_of_nobody_is_not_a_number() -> None:
-    metrics.set_workers(Workforce(0, 0, 0, 0, 0))
+    metrics.set_workers({"known": 0}, {"registered": None, "eligible": None})
     share = metrics.REGISTRY.get_sample_value("saphan_coverage_ratio", {"denominator": "eligible"})
     assert share is not None
     assert share != share  # noqa: PLR0124 - only NaN differs from itself

@@ -95,7 +95,7 @@ _OF_WORKERS = (
     ),
     _worker(
         "that a record went away is not written",
-        "_pack(self.gone) + ", "_pack({}) + ",
+        "return pack(self.gone) + ", "return pack({}) + ",
         _FOLD + "test_a_state_that_was_packed_in_between_goes_on_as_if_it_had_not_been",
     ),
     _worker(

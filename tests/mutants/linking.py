@@ -58,7 +58,8 @@ _OF_REGROUPING = (
     ),
     _regrouping(
         "only the first three signatures of a worker are kept",
-        "if said in worker.said:", "if said in worker.said or len(worker.said) >= 3:", *_ANY_ORDER,
+        "if signature_hash in worker.signature_hashes:",
+        "if signature_hash in worker.signature_hashes or len(worker.signature_hashes) >= 3:", *_ANY_ORDER,
     ),
     _regrouping(
         "what a worker's records newly say is not written",
@@ -75,7 +76,7 @@ _OF_REGROUPING = (
     ),
     _regrouping(
         "what the records of a joined worker say is not learnt",
-        "self._learn(worker, signature, said)\n            for record", "pass\n            for record", *_UNEXPECTED,
+        "self._learn(worker, signature, signature_hash)\n            for record", "pass\n            for record", *_UNEXPECTED,
     ),
     _regrouping(
         "the identifiers of a joined worker are not looked up before",
@@ -100,7 +101,7 @@ _OF_REGROUPING = (
     ),
     _regrouping(
         "a signature without a specific identifier is remembered as one worker's",
-        "if self._specific(signature):", "if said:", _LINKING + "test_a_record_without_identifiers_stands_alone",
+        "if self._specific(signature):", "if signature_hash:", _LINKING + "test_a_record_without_identifiers_stands_alone",
     ),
 )  # fmt: skip
 
@@ -233,8 +234,8 @@ _OF_LINKING = (
     ),
     _memory(
         "that a record says what another one says already is not noticed before all others are placed",
-        "(head is None or head.signature_hash != said[at])",
-        "(head is None or head.signature_hash != said[at] and said[at] not in homes)", *_RESTARTED,
+        "(head is None or head.signature_hash != hashes[at])",
+        "(head is None or head.signature_hash != hashes[at] and hashes[at] not in homes)", *_RESTARTED,
     ),
     _memory(
         "of a key that comes twice only the stored record is looked at by itself",

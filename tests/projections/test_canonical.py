@@ -232,3 +232,20 @@ def test_differences_do_not_hold_personal_data(in_process_platform: InProcessPla
         assert person_number(number) not in text
     assert "AUNG" not in text
     assert "MB7" not in text
+
+
+def test_where_who_a_person_is_differs_only_the_names_of_the_parts_are_told(
+    in_process_platform: InProcessPlatform, tmp_path: Path
+) -> None:
+    """A rebuild and a chaos run print differences: they showed nationality, sex and year of birth."""
+    (tmp_path / "twin").mkdir()
+    with opened(lambda: on_sqlite(tmp_path / "twin")) as twin:
+        for platform in (in_process_platform, twin):
+            tell_small_story(platform)
+            platform.run()
+        with twin.state_database.transaction() as transaction:
+            transaction.execute("UPDATE worker SET nationality = 'XYZ', birth_year = 1907, enrolled = NOT enrolled")
+        found = difference_between(in_process_platform, twin)
+    assert {row.field for row in found} == {"view"}
+    assert [(row.one, row.other) for row in found] == [(["nationality", "birth_year", "enrolled"],) * 2] * len(found)
+    assert all(row.records for row in found)

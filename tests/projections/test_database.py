@@ -6,15 +6,20 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction, create_tables
 from saphan_projections.tables import ContributionMonthRow, LinkIdentifierRow, LinkWorkerRow
 
 #: PostgreSQL takes few rows one by one and many by COPY and merge.
 SIZES = (1, 19, 20, 21, 3_000)
+#: Long enough for any machine; nothing waits for it but a failure.
+GIVE_UP_SECONDS = 60
 
 
 def contribution(record_no: int, sequence: int, present: bool = True) -> tuple[object, ...]:
@@ -211,6 +216,35 @@ def test_postgresql_that_drops_the_connection_is_away_and_then_back(postgres_url
         assert transaction.rows("SELECT worker_no FROM link_worker") == [(2,)]
     database.close()
     other.close()
+
+
+def test_the_log_is_copied_on_after_no_connection_was_free_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that copies it ended at that, and from then on some commits stood still for all of the log."""
+    none_free, copied = threading.Event(), threading.Event()
+
+    class OneConnection(QueuePool):
+        def connect(self) -> Any:
+            try:
+                found = super().connect()
+            except NoConnectionFree:
+                none_free.set()
+                raise
+            if none_free.is_set():
+                copied.set()
+            return found
+
+    url = f"sqlite:///{tmp_path / 'busy.db'}"
+    monkeypatch.setattr("saphan_projections.database._CHECKPOINT_SECONDS", 0.01)
+    database = Database(url)
+    database.close()
+    database.engine = create_engine(url, poolclass=OneConnection, pool_size=1, max_overflow=0, pool_timeout=0.01)
+    with database.checkpointed_beside():
+        with database.engine.connect():
+            assert none_free.wait(GIVE_UP_SECONDS)
+        assert copied.wait(GIVE_UP_SECONDS)
+    database.close()
 
 
 def test_nobody_listening_is_away(tmp_path: Path) -> None:

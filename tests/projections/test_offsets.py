@@ -40,8 +40,13 @@ def move(database: Database, held: Claim, next_offset: int) -> Claim:
     return moved
 
 
-def beside(database: Database, work: Callable[[Transaction], object], other: Callable[[], object]) -> object:
-    """What the other work gives that begins to write while this one's transaction is not committed yet."""
+def beside(
+    database: Database,
+    work: Callable[[Transaction], object],
+    other: Callable[[], object],
+    writes: tuple[str, ...] = ("INSERT", "UPDATE"),
+) -> object:
+    """What the other work gives that comes to such a write while this one's transaction is not committed yet."""
     said: queue.Queue[str] = queue.Queue()
     found: list[object] = []
     thread = threading.Thread(target=lambda: found.append(other()))
@@ -49,7 +54,7 @@ def beside(database: Database, work: Callable[[Transaction], object], other: Cal
         work(transaction)
         event.listen(database.engine, "before_cursor_execute", lambda *row: said.put(row[2]))
         thread.start()
-        while not said.get(timeout=GIVE_UP_SECONDS).startswith(("BEGIN IMMEDIATE", "INSERT", "UPDATE")):
+        while not said.get(timeout=GIVE_UP_SECONDS).startswith(("BEGIN IMMEDIATE", *writes)):
             pass
     thread.join(GIVE_UP_SECONDS)
     return found[0]
@@ -87,17 +92,25 @@ def test_a_claim_that_meets_a_step_under_way_goes_on_behind_it(database: Databas
     assert found == Claim(TOPIC, 0, 7, 2)
 
 
-def test_of_two_that_find_a_lease_over_at_the_same_moment_one_gets_it(database: Database) -> None:
+@pytest.mark.parametrize(("former", "write"), [("gone", "UPDATE"), (None, "INSERT")])
+def test_of_two_that_find_a_lease_over_or_never_taken_at_the_same_moment_one_gets_it(
+    database: Database, former: str | None, write: str
+) -> None:
     """With PostgreSQL both got it under one epoch, and neither was fenced."""
 
     def lease(owner: str) -> int | None:
         with database.transaction() as transaction:
             return take_lease(transaction, "app", owner, 100, 50)
 
-    with database.transaction() as transaction:
-        assert take_lease(transaction, "app", "gone", 1, 50) == 1
-    found = beside(database, lambda transaction: take_lease(transaction, "app", "one", 100, 50), lambda: lease("two"))
+    if former is not None:
+        with database.transaction() as transaction:
+            assert take_lease(transaction, "app", former, 1, 50) == 1
+    found = beside(
+        database, lambda transaction: take_lease(transaction, "app", "one", 100, 50), lambda: lease("two"), (write,)
+    )
     assert found is None
+    with database.transaction() as transaction:
+        keep_lease(transaction, "app", 1 if former is None else 2, 101)
 
 
 def test_a_step_that_was_committed_before_is_told_as_such(database: Database) -> None:

@@ -17,6 +17,8 @@ from in_process import (
 )
 
 from saphan_projections import queries, worker_queries
+from saphan_projections.alerts import urgency
+from saphan_projections.tables import AlertRow
 from saphan_projections.worker import KEPT, Member, WorkerState
 from saphan_projections.worker_view import person_sources, view
 from saphan_schemas.topics import EMPLOYER_PAIRS, HEARTBEATS, WORKER_FEEDS
@@ -40,6 +42,19 @@ def test_coverage_counts_people_with_a_record_only(story: InProcessPlatform) -> 
     story.run()
     with story.state_database.reading() as transaction:
         assert queries.coverage(transaction) == (4, 3, 2, 3, 2)
+
+
+def test_the_most_urgent_alerts_come_first(story: InProcessPlatform) -> None:
+    with story.state_database.transaction() as transaction:
+        (row, *_) = transaction.rows("SELECT * FROM alert")
+        transaction.execute("DELETE FROM alert")
+        one = dict(zip(AlertRow.model_fields, row, strict=True))
+        states = ["resolved", "due", "withdrawn", "reopened", "overdue"]
+        rows = [tuple({**one, "alert_id": f"A-{state}", "state": state}.values()) for state in states]
+        transaction.upsert(AlertRow, rows)
+        found = [alert.state for alert in queries.stored_alerts(transaction, None, 10, READ_AT_MS)]
+    assert found == ["overdue", "reopened", "due", "resolved", "withdrawn"]
+    assert found == sorted(found, key=urgency)
 
 
 def test_coverage_of_nobody_is_unknown(in_process_platform: InProcessPlatform) -> None:

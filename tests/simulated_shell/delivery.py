@@ -21,7 +21,9 @@ from saphan_consumers.sending import Pace, WebhookSender
 from saphan_infra.availability import BrokerUnavailable
 from saphan_schemas.topics import ENROLMENT_ALERTS, TOPICS
 
-POLICY = RetryPolicy(base_seconds=1.0, max_seconds=10.0, pause_seconds_max=10.0, retry_after_seconds_max=10.0)
+POLICY = RetryPolicy(
+    base_seconds=1.0, max_seconds=10.0, give_up_seconds=76 * 3600, pause_seconds_max=10.0, retry_after_seconds_max=10.0
+)
 _CONNECTIONS = 3
 _TIMEOUT_SECONDS = 5.0
 _IDLE_SECONDS = 2.0

@@ -15,12 +15,13 @@ from saphan_infra.clock import wait_seconds
 
 _SLOW_SECONDS = 1.5
 _ANSWER_SECONDS_MAX = 30.0
-#: What the door does with a post, besides "open". `silent` never answers, `answer_lost` lets the post in and hangs up.
-MODES = ("slow", "failing", "resetting", "silent", "answer_lost")
 
 
 class Gate:
-    """The address that the platform posts to. ``mode`` may change at any time; ``hurt`` counts what it did not let by."""
+    """The address that the platform posts to. ``mode`` may change at any time; ``hurt`` counts what it did not let by.
+
+    Modes are open, slow, failing, resetting, silent (never answers) and answer_lost (lets the post in and hangs up).
+    """
 
     def __init__(self, receiver_url: str) -> None:
         class Handler(_Handler):

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from saphan_projections.database import Transaction
     from saphan_projections.settled import SettledAlert
 
-_STATES = ("due", "overdue", "reopened", "resolved", "withdrawn")
 _SHOWN_IN_TABLE = 50
 _COLUMNS = ("Alert", "State", "Since", "Due on", "Hold", "Reason", "Worker", "Employer", "Employment record")
 _LIMIT_HELP = "At most so many, the most urgent first. 0: all. Default: 50 in a table, all in JSON."
@@ -61,12 +60,14 @@ def list_alerts(
 
 
 def _wanted(states: list[str] | None, *, everything: bool) -> tuple[str, ...] | None:
+    from saphan_projections.alerts import OPEN_STATES, STATES
+
     for state in states or ():
-        if state not in _STATES:
-            exits.stop(f"--state: found {state!r}; expected one of {', '.join(_STATES)}.", exits.USAGE)
+        if state not in STATES:
+            exits.stop(f"--state: found {state!r}; expected one of {', '.join(STATES)}.", exits.USAGE)
     if states:
         return tuple(states)
-    return None if everything else ("overdue", "reopened", "due")
+    return None if everything else OPEN_STATES
 
 
 def _listed(
@@ -86,8 +87,9 @@ def _listed(
 
 
 def _urgency(alert: "SettledAlert") -> tuple[int, int, str]:
-    order = {"overdue": 0, "reopened": 1, "due": 2}
-    return order.get(alert.state, 3), alert.due_day, alert.alert_id
+    from saphan_projections.alerts import urgency
+
+    return urgency(alert.state), alert.due_day, alert.alert_id
 
 
 def alert_form(alert: "SettledAlert") -> dict[str, Any]:

@@ -127,7 +127,9 @@ def receive(
 
 def secret() -> None:
     """Print a new random webhook secret, for both sides."""
-    typer.echo("whsec_" + b64encode(secrets.token_bytes(32)).decode())
+    from saphan_consumers.signing import SECRET_PREFIX
+
+    typer.echo(SECRET_PREFIX + b64encode(secrets.token_bytes(32)).decode())
 
 
 def _ledger(configured: "Settings", sink: str) -> "Ledger":

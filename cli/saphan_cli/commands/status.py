@@ -79,6 +79,7 @@ def _processes(settings: "Settings") -> list[dict[str, Any]]:
 
 def _state(settings: "Settings", bounds: progress.Bounds | None) -> dict[str, Any]:
     from saphan_projections import queries
+    from saphan_projections.alerts import STATES
     from saphan_projections.offsets import positions
 
     with output.opened(settings.link_url) as database, database.reading() as transaction:
@@ -95,7 +96,7 @@ def _state(settings: "Settings", bounds: progress.Bounds | None) -> dict[str, An
         "outbox_chunks": waiting,
         "workers": counted._asdict(),
         "coverage": {"of_registered": counted.of_registered, "of_eligible_employed": counted.of_eligible},
-        "alerts": {state: alerts.get(state, 0) for state in ("due", "overdue", "reopened", "resolved", "withdrawn")},
+        "alerts": {state: alerts.get(state, 0) for state in STATES},
         "complete_until": {feed: output.time_text(until) for feed, until in complete_until.items()},
         "feeds": feed_forms(settings, bounds),
     }

@@ -177,6 +177,7 @@ def _personal_data(settings: "Settings", number: int) -> list[dict[str, Any]]:
     """Each record's fields that are a person's, as the agency sent them."""
     from saphan_projections.worker_queries import personal_records
     from saphan_schemas.codec import Codec
+    from saphan_schemas.pii import PERSONAL_CLASSES
 
     codec = Codec()
     with output.opened(settings.link_url) as database, database.reading() as transaction:
@@ -184,7 +185,7 @@ def _personal_data(settings: "Settings", number: int) -> list[dict[str, Any]]:
     found = []
     for feed, record in records:
         fields = codec.catalogue.latest(feed).parsed()["fields"]
-        personal = {row["name"] for row in fields if row["pii"] in {"name", "identifier", "birth_date", "sensitive"}}
+        personal = {row["name"] for row in fields if row["pii"] in PERSONAL_CLASSES}
         plain = _plain(feed, {name: value for name, value in record.items() if name in personal and value is not None})
         found.append({"feed": feed, "record_id": record["record_id"], **plain})
     return found
