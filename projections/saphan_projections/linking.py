@@ -7,7 +7,6 @@ they depend on history, outside receivers key on record ids.
 
 from collections.abc import Mapping, Sequence
 from itertools import compress, repeat
-from typing import Literal
 
 from saphan_projections.identity import Signature, only_adds
 from saphan_projections.link_memory import Key
@@ -66,9 +65,9 @@ class Linker(Regrouping):
         effects.workers = {number: self._workers[number].packed for number in self._learning if number in self._workers}
         return effects
 
-    def broadcast(self, kind: Literal["heartbeat"], event: FeedRecord) -> LinkMessage:
-        """A message for every partition of integrate."""
-        return message_of(kind, 0, self._next_sequence(), 0, event, event.received_at, event.kept)
+    def broadcast(self, event: FeedRecord) -> LinkMessage:
+        """A heartbeat's message, for every partition of integrate."""
+        return message_of("heartbeat", 0, self._next_sequence(), 0, event, event.received_at, event.kept)
 
     # -- all at once -----------------------------------------------------------------------------------------------
 

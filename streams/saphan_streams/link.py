@@ -126,7 +126,7 @@ class LinkProcessor:
             link_store.hold_heartbeats(transaction, heartbeats)
             waiting = self._held + heartbeats
             passed = passing(self._codec, waiting, {place: held.next_offset for place, held in claims.items()})
-            said = [linker.broadcast("heartbeat", link_store.as_feed_record(row)) for row in passed]
+            said = [linker.broadcast(link_store.as_feed_record(row)) for row in passed]
             link_store.write_effects(transaction, effects, linker.numbers)
             feed_reads = [feed_read(chunk, read) for chunk, read in reads]
             link_store.write_freshness(transaction, feed_reads)

@@ -60,7 +60,7 @@ class Replay:
     def finish(self) -> None:
         """Let the newest heartbeat of each feed pass whose end offsets have been read: the log has no more."""
         passed = passing(self._codec, self._heartbeats, self.next_offsets)
-        messages = [self._linker.broadcast("heartbeat", link_store.as_feed_record(row)) for row in passed]
+        messages = [self._linker.broadcast(link_store.as_feed_record(row)) for row in passed]
         with self._link.transaction() as transaction:
             link_store.write_numbers(transaction, self._linker.numbers)
             for row in passed:
