@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from saphan_schemas.topics import EMPLOYMENTS, WORK_PERMITS
 from saphan_simulation.agencies import Window
-from saphan_simulation.book import NEW_IDENTITY, Book, Record, clerk_date
+from saphan_simulation.book import NEW_IDENTITY, BirthDates, Book, Record
 from saphan_simulation.dates import months_later, office_time_ms
 from saphan_simulation.draws import SLOTS, quantile_table
 from saphan_simulation.employers import Employers, employer_id
@@ -34,10 +34,12 @@ class EmploymentDepartment:
         self._renewed_share: float = parameters["doe.permit_renewed_share"]
         self._late_share: float = parameters["doe.permit_renewal_late_share"]
         self._new_number_share: float = parameters["doe.permit_new_number_share"]
+        self._permit_number_share: float = parameters["doe.permit_person_number_share"]
         self._contract_known_share: float = parameters["jobs.contract_known_share"]
         self._previous_share: float = parameters["identifiers.previous_passport_given_share"]["permits"]
-        self._birth_wrong_share: float = parameters["faults.birth_date_wrong_share"]
+        self._birth_dates = BirthDates(parameters)
         self._correction_share: float = parameters["faults.correction_share"]
+        self._correction_soon_share: float = parameters["faults.correction_soon_share"]
         self._twice_share: float = parameters["faults.registered_twice_share"]
         self._deleted_share: float = parameters["faults.deleted_share"]
 
@@ -83,7 +85,7 @@ class EmploymentDepartment:
         passport, identity = life.passport_on(day), life.identity_on(day)
         shows_previous = passport is not None and passport.previous and random() < self._previous_share
         numbers = {
-            "non_thai_id": identity.person_number if random() < 0.85 else None,
+            "non_thai_id": identity.person_number if random() < self._permit_number_share else None,
             "passport_number": passport.number if passport else None,
             "previous_passport_number": passport.previous if passport and shows_previous else None,
         }
@@ -91,7 +93,7 @@ class EmploymentDepartment:
             "nationality": life.nationality,
             "permit_number": permits[-1][1],
             "full_name": self._names.spell(life.name_on(day), random),
-            "birth_date": clerk_date(random, life.birth_day, self._birth_wrong_share),
+            "birth_date": self._birth_dates.noted(random, life.birth_day),
             "sex": life.sex,
             "permit_type": life.track,
             "valid_from": valid_from,
@@ -162,10 +164,11 @@ class EmploymentDepartment:
         return numbers
 
     def _correct(self, book: Book, slot: int, at_ms: int, start_day: int) -> None:
-        """The notice first had a wrong first day; half the time it is set right within hours."""
+        """The notice first had a wrong first day; often it is set right within hours."""
         random = book.random
         book.amend(slot, start_date=start_day - 1 - int(random() * 12))
-        later_ms = int(random() * 10_800_000) if random() < 0.5 else (1 + int(random() * 20)) * 86_400_000
+        soon = random() < self._correction_soon_share
+        later_ms = int(random() * 10_800_000) if soon else (1 + int(random() * 20)) * 86_400_000
         book.change(slot, at_ms + later_ms, start_date=start_day)
 
     def _mistaken(self, life: Life, book: Book, permits: list[Permit], job: Job, day: int) -> None:

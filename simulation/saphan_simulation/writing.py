@@ -79,7 +79,7 @@ def report_of(world: World, tally: Tally) -> dict[str, Any]:
     employers = world.employers
     complete_until_ms = world.settlement().complete_until_ms(world.window.end_ms)
     return {
-        "note": "A simulation: every figure follows from the parameters below, most of which are assumptions.",
+        "note": "A simulation: its figures follow from the seed and the parameters below, most of which are assumptions.",
         "seed": world.seed,
         "workers": world.workers,
         "employers": len(employers),
