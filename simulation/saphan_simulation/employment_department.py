@@ -39,6 +39,7 @@ class EmploymentDepartment:
         self._previous_share: float = parameters["identifiers.previous_passport_given_share"]["permits"]
         self._birth_dates = BirthDates(parameters)
         self._correction_share: float = parameters["faults.correction_share"]
+        self._wrong_employer_share: float = parameters["faults.correction_employer_share"]
         self._correction_soon_share: float = parameters["faults.correction_soon_share"]
         self._twice_share: float = parameters["faults.registered_twice_share"]
         self._deleted_share: float = parameters["faults.deleted_share"]
@@ -129,7 +130,7 @@ class EmploymentDepartment:
             book.mark(slot, NEW_IDENTITY)
         luck = random()
         if luck < self._correction_share:
-            self._correct(book, slot, at_ms, job.start_day)
+            self._correct(book, slot, at_ms, job)
         elif luck < self._correction_share + self._twice_share:
             numbers = self._numbers(life, book, permits, job.start_day)
             book.open(EMPLOYMENTS, at_ms + int(random() * 10) * 86_400_000, numbers, fields.copy())
@@ -142,13 +143,15 @@ class EmploymentDepartment:
     def _hire(self, life: Life, job: Job, random: Callable[[], float]) -> Record:
         return {
             "nationality": life.nationality,
-            "employer_id": employer_id(job.employer),
-            "workplace_district": self._employers.district(job.employer),
+            **self._place_of_work(job.employer),
             "sector": job.sector,
             "start_date": job.start_day,
             "end_date": None,
             "contract_months": job.contract_months if random() < self._contract_known_share else None,
         }
+
+    def _place_of_work(self, employer: int) -> Record:
+        return {"employer_id": employer_id(employer), "workplace_district": self._employers.district(employer)}
 
     def _numbers(self, life: Life, book: Book, permits: list[Permit], day: int) -> dict[str, str | None]:
         random = book.random
@@ -163,13 +166,20 @@ class EmploymentDepartment:
             numbers["permit_number"] = permit
         return numbers
 
-    def _correct(self, book: Book, slot: int, at_ms: int, start_day: int) -> None:
-        """The notice first had a wrong first day; often it is set right within hours."""
+    def _correct(self, book: Book, slot: int, at_ms: int, job: Job) -> None:
+        """The notice first had a wrong employer or a wrong first day; often it is set right within hours."""
         random = book.random
-        book.amend(slot, start_date=start_day - 1 - int(random() * 12))
+        employer = job.employer
+        if random() < self._wrong_employer_share:
+            employer = self._employers.choose(job.sector, random())
+        if employer != job.employer:
+            first, right = self._place_of_work(employer), self._place_of_work(job.employer)
+        else:
+            first, right = {"start_date": job.start_day - 1 - int(random() * 12)}, {"start_date": job.start_day}
+        book.amend(slot, **first)
         soon = random() < self._correction_soon_share
         later_ms = int(random() * 10_800_000) if soon else (1 + int(random() * 20)) * 86_400_000
-        book.change(slot, at_ms + later_ms, start_date=start_day)
+        book.change(slot, at_ms + later_ms, **right)
 
     def _mistaken(self, life: Life, book: Book, permits: list[Permit], job: Job, day: int) -> None:
         """A hire that never was, with another employer, taken out again."""
