@@ -1,5 +1,6 @@
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from saphan_consumers.delivery import (
 )
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS
+from saphan_schemas.values import date_to_days, parse_date
 
 STATES = ("due", "overdue", "resolved", "reopened", "withdrawn")
 
@@ -177,6 +179,14 @@ def test_the_id_depends_on_what_is_told_and_on_nothing_else() -> None:
         {"employer_id": "EMP-B"},
     ]
     assert len({fingerprint_of(alert(**change)) for change in changes} | {base}) == len(changes) + 1
+
+
+def test_the_example_of_the_readme_has_the_id_that_its_delivery_would_have() -> None:
+    page = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    data = orjson.loads(page.split("```json\n")[1].split("```")[0])["data"]
+    days = {name: date_to_days(parse_date(data[name])) for name in ("due_on", "state_since")}
+    shown = page.split("webhook-id: ")[1].split("\n")[0]
+    assert shown == delivery_id(data["alert_id"], fingerprint_of({**data, **days}), 1)
 
 
 @given(st.from_regex(r"A-[a-z2-7]{16}", fullmatch=True), st.integers(1, 50))
