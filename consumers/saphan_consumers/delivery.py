@@ -21,6 +21,8 @@ _FINGERPRINT_CHARACTERS = 13
 #: States in which nothing is asked: no news for a receiver that never heard of the alert.
 _CLOSED = frozenset({"resolved", "withdrawn"})
 _UNHEARD = ""
+#: What of an alert the receiver acts upon: another value in one of these is news.
+_TOLD = ("state", "employer_id", "due_on", "state_since", "hold", "reason")
 
 
 class AlertMessage(NamedTuple):
@@ -76,7 +78,7 @@ def problem_of(alert: Mapping[str, Any]) -> str | None:
 
 def fingerprint_of(alert: Mapping[str, Any]) -> str:
     """What the receiver is told, in 13 characters: not the version, not the offsets of the evidence."""
-    told = (alert["state"], alert["due_on"], alert["state_since"], alert["hold"], alert["reason"])
+    told = [alert[name] for name in _TOLD]
     digest = int.from_bytes(blake2b(orjson.dumps(told), digest_size=9).digest(), "big")
     return "".join(_BASE32[digest >> shift & 31] for shift in range(0, 5 * _FINGERPRINT_CHARACTERS, 5))
 

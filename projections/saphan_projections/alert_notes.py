@@ -62,9 +62,10 @@ def noted(
     evidence = pack([(role, *reference) for role, reference in decision.evidence])
     # It changes with the evidence or the worker's opaque id, the same in every process.
     (evidence_hash,) = signed_hashes((opaque.encode() + evidence,))
-    if known is not None and known.told == told and known.evidence_hash == evidence_hash:
+    # Whom the alert accuses is part of what is told, but of the record and not of the decision.
+    news = known is None or known.told != told or known.employer_id != employer_id
+    if known is not None and not news and known.evidence_hash == evidence_hash:
         return None
-    news = known is None or known.told != told
     identity = alert_id(record_id)
     version = sequence if known is None or news else known.version
     state.know_alert(record_no, KnownAlert(version, told, evidence_hash, record_id, employer_id, decision.rule_version))

@@ -194,7 +194,10 @@ def hold_at(decision: Decision, as_of_ms: int, sso_complete_until_ms: int | None
 
 
 def fingerprint(decision: Decision) -> tuple[State, int, int, Hold | None, Reason]:
-    """What must differ between two decisions for the change to be worth telling."""
+    """What must differ between two decisions about one employer for the change to be worth telling.
+
+    Another employer in the employment's record is news as well, whatever is decided.
+    """
     return (decision.state, decision.due_day, decision.since_day, decision.hold, decision.reason)
 
 

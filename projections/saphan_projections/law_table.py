@@ -21,7 +21,7 @@ class Row:
     """What every row of the table has.
 
     ``rule_version`` names the row and nothing else. Days are Bangkok days since 1970-01-01, both ends included;
-    None means without end on that side. ``confirmed`` is False until the agency has confirmed the rule.
+    None means without end on that side. ``confirmed`` is False until the agency has confirmed the rule; it decides nothing.
     """
 
     rule_version: str

@@ -232,8 +232,15 @@ def _by_moment(change: tuple[int, int, int, Record]) -> tuple[int, int]:
     return change[0], change[1]
 
 
-def clerk_date(random: Callable[[], float], day: int, wrong_share: float) -> int:
-    """A birth date as one registry has it: sometimes some days or a year off."""
-    if random() >= wrong_share:
-        return day
-    return day + int(random() * 27) + 1 if random() < 0.6 else day - 365
+class BirthDates:
+    """Birth dates as registries have them: sometimes some days or a year off."""
+
+    def __init__(self, parameters: Parameters) -> None:
+        self._wrong_share: float = parameters["faults.birth_date_wrong_share"]
+        self._days_off_share: float = parameters["faults.birth_date_days_off_share"]
+
+    def noted(self, random: Callable[[], float], day: int) -> int:
+        """What one registry notes of somebody born on ``day``."""
+        if random() >= self._wrong_share:
+            return day
+        return day + int(random() * 27) + 1 if random() < self._days_off_share else day - 365

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from saphan_schemas.topics import DAY_MS, EMPLOYMENTS, WORK_PERMITS
 from saphan_simulation.agencies import Window
-from saphan_simulation.book import NEW_IDENTITY, Book, Record, clerk_date
+from saphan_simulation.book import NEW_IDENTITY, BirthDates, Book, Record
 from saphan_simulation.dates import months_later, office_time_ms
 from saphan_simulation.draws import SLOTS, quantile_table
 from saphan_simulation.employers import Employers, employer_id
@@ -34,10 +34,13 @@ class EmploymentDepartment:
         self._renewed_share: float = parameters["doe.permit_renewed_share"]
         self._late_share: float = parameters["doe.permit_renewal_late_share"]
         self._new_number_share: float = parameters["doe.permit_new_number_share"]
+        self._permit_number_share: float = parameters["doe.permit_person_number_share"]
         self._contract_known_share: float = parameters["jobs.contract_known_share"]
         self._previous_share: float = parameters["identifiers.previous_passport_given_share"]["permits"]
-        self._birth_wrong_share: float = parameters["faults.birth_date_wrong_share"]
+        self._birth_dates = BirthDates(parameters)
         self._correction_share: float = parameters["faults.correction_share"]
+        self._wrong_employer_share: float = parameters["faults.correction_employer_share"]
+        self._correction_soon_share: float = parameters["faults.correction_soon_share"]
         self._twice_share: float = parameters["faults.registered_twice_share"]
         self._deleted_share: float = parameters["faults.deleted_share"]
 
@@ -83,7 +86,7 @@ class EmploymentDepartment:
         passport, identity = life.passport_on(day), life.identity_on(day)
         shows_previous = passport is not None and passport.previous and random() < self._previous_share
         numbers = {
-            "non_thai_id": identity.person_number if random() < 0.85 else None,
+            "non_thai_id": identity.person_number if random() < self._permit_number_share else None,
             "passport_number": passport.number if passport else None,
             "previous_passport_number": passport.previous if passport and shows_previous else None,
         }
@@ -91,7 +94,7 @@ class EmploymentDepartment:
             "nationality": life.nationality,
             "permit_number": permits[-1][1],
             "full_name": self._names.spell(life.name_on(day), random),
-            "birth_date": clerk_date(random, life.birth_day, self._birth_wrong_share),
+            "birth_date": self._birth_dates.noted(random, life.birth_day),
             "sex": life.sex,
             "permit_type": life.track,
             "valid_from": valid_from,
@@ -127,7 +130,7 @@ class EmploymentDepartment:
             book.mark(slot, NEW_IDENTITY)
         luck = random()
         if luck < self._correction_share:
-            self._correct(book, slot, at_ms, job.start_day)
+            self._correct(book, slot, at_ms, job)
         elif luck < self._correction_share + self._twice_share:
             numbers = self._numbers(life, book, permits, job.start_day)
             book.open(EMPLOYMENTS, at_ms + int(random() * 10) * DAY_MS, numbers, fields.copy())
@@ -140,13 +143,15 @@ class EmploymentDepartment:
     def _hire(self, life: Life, job: Job, random: Callable[[], float]) -> Record:
         return {
             "nationality": life.nationality,
-            "employer_id": employer_id(job.employer),
-            "workplace_district": self._employers.district(job.employer),
+            **self._place_of_work(job.employer),
             "sector": job.sector,
             "start_date": job.start_day,
             "end_date": None,
             "contract_months": job.contract_months if random() < self._contract_known_share else None,
         }
+
+    def _place_of_work(self, employer: int) -> Record:
+        return {"employer_id": employer_id(employer), "workplace_district": self._employers.district(employer)}
 
     def _numbers(self, life: Life, book: Book, permits: list[Permit], day: int) -> dict[str, str | None]:
         random = book.random
@@ -161,12 +166,20 @@ class EmploymentDepartment:
             numbers["permit_number"] = permit
         return numbers
 
-    def _correct(self, book: Book, slot: int, at_ms: int, start_day: int) -> None:
-        """The notice first had a wrong first day; half the time it is set right within hours."""
+    def _correct(self, book: Book, slot: int, at_ms: int, job: Job) -> None:
+        """The notice first had a wrong employer or a wrong first day; often it is set right within hours."""
         random = book.random
-        book.amend(slot, start_date=start_day - 1 - int(random() * 12))
-        later_ms = int(random() * 10_800_000) if random() < 0.5 else (1 + int(random() * 20)) * DAY_MS
-        book.change(slot, at_ms + later_ms, start_date=start_day)
+        employer = job.employer
+        if random() < self._wrong_employer_share:
+            employer = self._employers.choose(job.sector, random())
+        if employer != job.employer:
+            first, right = self._place_of_work(employer), self._place_of_work(job.employer)
+        else:
+            first, right = {"start_date": job.start_day - 1 - int(random() * 12)}, {"start_date": job.start_day}
+        book.amend(slot, **first)
+        soon = random() < self._correction_soon_share
+        later_ms = int(random() * 10_800_000) if soon else (1 + int(random() * 20)) * DAY_MS
+        book.change(slot, at_ms + later_ms, **right)
 
     def _mistaken(self, life: Life, book: Book, permits: list[Permit], job: Job, day: int) -> None:
         """A hire that never was, with another employer, taken out again."""

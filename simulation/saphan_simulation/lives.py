@@ -46,11 +46,11 @@ class Lives:
             name: parameters[name]
             for name in (
                 "people.male_share", "people.birth_day_unknown_share", "people.stock_share", "people.stock_years_max",
-                "people.return_share", "people.return_new_passport_share", "people.return_previous_known_share",
+                "people.return_share", "people.return_days_min", "people.return_days_max", "people.return_new_passport_share", "people.return_previous_known_share",
                 "people.return_new_name_share", "people.return_new_person_number_share",
                 "identifiers.other_series_share",
                 "identifiers.passport_renewal_new_name_share", "jobs.same_sector_share", "jobs.second_job_share",
-                "jobs.seasonal_share", "jobs.full_year_share",
+                "jobs.seasonal_share", "jobs.full_year_share", "jobs.one_year_contract_share",
             )
         }  # fmt: skip
 
@@ -103,7 +103,8 @@ class Lives:
                 life.stays.append((entry, None))
                 return
             life.stays.append((entry, leave))
-            entry = leave + 20 + int(random() * 130)
+            shortest, below = self._p["people.return_days_min"], self._p["people.return_days_max"]
+            entry = leave + shortest + int(random() * max(0, below - shortest))
             if random() >= self._p["people.return_share"] or entry >= window.end_day:
                 return
             self._come_back(life, entry, random)
@@ -178,7 +179,7 @@ class Lives:
         if day < window.start_day:
             # Of a past of many jobs only the present one matters: it began some time between arrival and now.
             day = max(day, window.start_day - 1 - self._tenures[sector][int(random() * SLOTS)])
-        months = 12 if random() < 0.6 else 24
+        months = 12 if random() < self._p["jobs.one_year_contract_share"] else 24
         is_seasonal = False
         if sector == AGRICULTURE:
             kind = random()

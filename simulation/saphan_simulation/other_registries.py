@@ -2,7 +2,7 @@
 
 from saphan_schemas.topics import HEALTH_COVER, NON_THAI_IDS, STAYS
 from saphan_simulation.agencies import Window
-from saphan_simulation.book import NEW_IDENTITY, Book, Record, clerk_date
+from saphan_simulation.book import NEW_IDENTITY, BirthDates, Book, Record
 from saphan_simulation.dates import months_later, office_time_ms
 from saphan_simulation.draws import SLOTS, mix_table, quantile_table, waiting_table
 from saphan_simulation.identifiers import record_id
@@ -25,7 +25,7 @@ class Immigration:
         self._reported_share: float = parameters["immigration.ninety_day_reported_share"]
         self._permitted_days: int = parameters["immigration.permitted_days"]
         self._previous_share: float = parameters["identifiers.previous_passport_given_share"]["stays"]
-        self._birth_wrong_share: float = parameters["faults.birth_date_wrong_share"]
+        self._birth_dates = BirthDates(parameters)
 
     def keep(self, life: Life, book: Book) -> None:
         """Write one record for each stay of a worker who has a passport."""
@@ -49,7 +49,7 @@ class Immigration:
         fields: Record = {
             "nationality": life.nationality,
             "full_name": self._names.spell(life.name_on(entry), random),
-            "birth_date": clerk_date(random, life.birth_day, self._birth_wrong_share),
+            "birth_date": self._birth_dates.noted(random, life.birth_day),
             "sex": life.sex,
             "visa_type": _VISAS[life.track],
             "entry_date": entry,
@@ -98,8 +98,9 @@ class CivilRegistration:
         self._names = names
         self._card_days = quantile_table(parameters["dopa.card_days_quantiles"])
         self._changes = waiting_table(parameters["dopa.changes_per_year"])
+        self._passport_share: float = parameters["dopa.passport_given_share"]
         self._districts = mix_table(parameters["province.district_mix"])
-        self._birth_wrong_share: float = parameters["faults.birth_date_wrong_share"]
+        self._birth_dates = BirthDates(parameters)
 
     def keep(self, life: Life, book: Book) -> None:
         """Write a record for each number that the worker has or had."""
@@ -117,13 +118,13 @@ class CivilRegistration:
         name = life.name_on(identity.from_day)
         numbers = {
             "non_thai_id": identity.person_number,
-            "passport_number": passport.number if passport and random() < 0.7 else None,
+            "passport_number": passport.number if passport and random() < self._passport_share else None,
         }
         fields: Record = {
             "nationality": life.nationality,
             "full_name": self._names.spell(name, random),
             "full_name_th": thai(name),
-            "birth_date": clerk_date(random, life.birth_day, self._birth_wrong_share),
+            "birth_date": self._birth_dates.noted(random, life.birth_day),
             "sex": life.sex,
             "address_district": self._districts[int(random() * SLOTS)],
         }
@@ -152,8 +153,10 @@ class PublicHealth:
         self._covered_share: tuple[float, float] = (shares["not_insured"], shares["insured"])
         self._months = mix_table(parameters["moph.cover_months_mix"])
         self._renewed_share: float = parameters["moph.renewed_share"]
+        self._number_share: float = parameters["moph.person_number_given_share"]
+        self._passport_too_share: float = parameters["moph.passport_also_given_share"]
         self._bought_when_ill_share: float = parameters["moph.bought_when_ill_share"]
-        self._birth_wrong_share: float = parameters["faults.birth_date_wrong_share"]
+        self._birth_dates = BirthDates(parameters)
 
     def keep(self, life: Life, book: Book, *, is_insured: bool) -> None:
         """Write the cover that the worker buys, if any, soon after arriving or when ill, and its renewals."""
@@ -174,16 +177,18 @@ class PublicHealth:
         random = book.random
         window = self._window
         passport, identity = life.passport_on(first), life.identity_on(first)
-        shows_number = identity.person_number is not None and random() < 0.85
+        shows_number = identity.person_number is not None and random() < self._number_share
         numbers = {
             "non_thai_id": identity.person_number if shows_number else None,
-            "passport_number": passport.number if passport and (not shows_number or random() < 0.4) else None,
+            "passport_number": passport.number
+            if passport and (not shows_number or random() < self._passport_too_share)
+            else None,
         }
         until = months_later(first, months) - 1
         fields: Record = {
             "card_number": record_id(_CARD_PREFIX, _CARD_SHIFT, life.number * _CARDS_PER_WORKER),
             "nationality": life.nationality,
-            "birth_date": clerk_date(random, life.birth_day, self._birth_wrong_share),
+            "birth_date": self._birth_dates.noted(random, life.birth_day),
             "sex": life.sex,
             "valid_from": first,
             "valid_until": until,

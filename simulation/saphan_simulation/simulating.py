@@ -77,7 +77,7 @@ def simulate(
 def _spool_employers(world: World, spool: Spool, tally: Tally, line: Line) -> None:
     for number in range(len(world.employers)):
         events = world.employer(number)
-        tally.accounts_paired += len({record["record_id"] for _, feed, record in events if feed == EMPLOYER_PAIRS})
+        tally.branches_paired += len({record["record_id"] for _, feed, record in events if feed == EMPLOYER_PAIRS})
         spool_events(spool, tally, line, events)
 
 

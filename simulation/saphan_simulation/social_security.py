@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from saphan_schemas.topics import CONTRIBUTIONS, DAY_MS, INSURED_PERSONS
 from saphan_simulation.agencies import Window
-from saphan_simulation.book import NEW_IDENTITY, SSO_NUMBER_ONLY, Book, Record, clerk_date
+from saphan_simulation.book import NEW_IDENTITY, SSO_NUMBER_ONLY, BirthDates, Book, Record
 from saphan_simulation.dates import month_first_day, month_of, month_text, office_time_ms
 from saphan_simulation.draws import SLOTS, quantile_table
 from saphan_simulation.employers import Employers
@@ -49,10 +49,12 @@ class SocialSecurity:
             name: parameters[name]
             for name in (
                 "sso.other_employer_share", "sso.start_backdated_share", "sso.ends_early_share",
-                "sso.exit_notified_share", "sso.number_only_share", "faults.birth_date_wrong_share",
-                "faults.correction_share", "faults.registered_twice_share", "faults.deleted_share",
+                "sso.exit_notified_share", "sso.number_only_share", "sso.never_after_exit_share",
+                "sso.other_employer_reach_share", "sso.exit_late_share",
+                "faults.correction_share", "faults.correction_soon_share", "faults.registered_twice_share", "faults.deleted_share",
             )
         }  # fmt: skip
+        self._birth_dates = BirthDates(parameters)
         self._contributions = Contributions(window, parameters)
 
     def keep(self, life: Life, book: Book) -> bool:
@@ -71,7 +73,7 @@ class SocialSecurity:
         filed_day = job.start_day + self._filing_days[int(random() * SLOTS)]
         if employer is None or filed_day >= self._window.end_day:
             return False
-        if job.end_day is not None and filed_day > job.end_day and random() < 0.8:
+        if job.end_day is not None and filed_day > job.end_day and random() < self._p["sso.never_after_exit_share"]:
             return False
         backdated = random() < self._p["sso.start_backdated_share"]
         insured = Insured(
@@ -94,7 +96,7 @@ class SocialSecurity:
         share = self._filed["eligible" if job.eligible else "exempt"]
         other_share = self._p["sso.other_employer_share"]
         files = self._employers.branches[job.employer] > 0 and u_files < share
-        if u_other < other_share and (files or u_files < 0.5):
+        if u_other < other_share and (files or u_files < self._p["sso.other_employer_reach_share"]):
             return self._employers.choose_registered(job.sector, u_other / other_share)
         return job.employer if files else None
 
@@ -111,7 +113,7 @@ class SocialSecurity:
             "insured_number": insured.number,
             "nationality": life.nationality,
             "full_name": self._names.spell(life.name_on(day), random),
-            "birth_date": clerk_date(random, life.birth_day, self._p["faults.birth_date_wrong_share"]),
+            "birth_date": self._birth_dates.noted(random, life.birth_day),
             "sex": life.sex,
             "section": "33",
             "sso_account": insured.account,
@@ -135,7 +137,8 @@ class SocialSecurity:
         twice = corrected + self._p["faults.registered_twice_share"]
         if luck < corrected:
             book.amend(slot, start_date=insured.first_day - int(random() * 9) - 1)
-            later_ms = int(random() * 10_800_000) if random() < 0.5 else (1 + int(random() * 25)) * DAY_MS
+            soon = random() < self._p["faults.correction_soon_share"]
+            later_ms = int(random() * 10_800_000) if soon else (1 + int(random() * 25)) * DAY_MS
             book.change(slot, at_ms + later_ms, start_date=insured.first_day)
         elif luck < twice:
             again = day + int(random() * 15)
@@ -161,7 +164,8 @@ class SocialSecurity:
         insured.last_day = max(job.end_day, insured.first_day)
         if random() < self._p["sso.exit_notified_share"]:
             due = month_first_day(month_of(job.end_day) + 1) + 14
-            told = max(filed_day, due - int(random() * 30) + (20 if random() < 0.2 else 0), job.end_day)
+            early_days, is_late = int(random() * 30), random() < self._p["sso.exit_late_share"]
+            told = max(filed_day, due - early_days + (20 if is_late else 0), job.end_day)
             book.change(slot, office_time_ms(told, random()), end_date=insured.last_day)
 
     def _volunteer(self, life: Life, book: Book, *, number_only: bool) -> None:

@@ -14,8 +14,8 @@ class Tally:
 
     def __init__(self, window: Window) -> None:
         self._last_day = window.end_day - 1
-        #: Accounts and branches at the SSO that the coordination ever paired.
-        self.accounts_paired = 0
+        #: Branches of accounts at the SSO that the coordination ever paired: an account with two counts twice.
+        self.branches_paired = 0
         self.by_feed: Counter[str] = Counter()
         self.people: Counter[str] = Counter()
         self.tracks: Counter[str] = Counter()

@@ -80,13 +80,13 @@ def report_of(world: World, tally: Tally) -> dict[str, Any]:
     employers = world.employers
     complete_until_ms = world.settlement().complete_until_ms(world.window.end_ms)
     return {
-        "note": "A simulation: every figure follows from the parameters below, most of which are assumptions.",
+        "note": "A simulation: its figures follow from the seed and the parameters below, most of which are assumptions.",
         "seed": world.seed,
         "workers": world.workers,
         "employers": len(employers),
         "employers_natural_share": round(sum(employers.naturals) / len(employers), 4),
         "employers_with_sso_account": sum(branches > 0 for branches in employers.branches),
-        "accounts_paired": tally.accounts_paired,
+        "sso_branches_paired": tally.branches_paired,
         "start": iso_day(world.window.start_day),
         "end": iso_day(world.window.end_day),
         "as_of": iso_time(world.window.end_ms),

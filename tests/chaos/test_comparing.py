@@ -13,15 +13,15 @@ FEED = "doe.employments.v1"
 GOOD = Message(b"E-1", b"\x00\x00\x00\x00\x01a good record")
 
 
-def told(alert_id: str, version: int, state: str = "due") -> dict[str, Any]:
+def told(alert_id: str, version: int, state: str = "due", employer_id: str = "EMP-A") -> dict[str, Any]:
     data = {
         "alert_id": alert_id, "version": version, "state": state, "reason": "in_time", "hold": None,
-        "due_on": "2026-02-01", "state_since": "2026-01-02",
+        "due_on": "2026-02-01", "state_since": "2026-01-02", "employer_id": employer_id,
     }  # fmt: skip
     return {"id": f"{alert_id}-{version}", "data": data}
 
 
-STORED = {"A": "due in_time - 2026-02-01 2026-01-02", "B": "resolved enrolled - 2026-02-01 2026-01-05"}
+STORED = {"A": "due in_time - 2026-02-01 2026-01-02 EMP-A", "B": "resolved enrolled - 2026-02-01 2026-01-05 EMP-A"}
 
 
 def test_a_receiver_that_has_the_newest_state_of_each_alert_differs_in_nothing() -> None:
@@ -35,6 +35,10 @@ def test_a_state_that_never_arrived_is_a_difference() -> None:
 
 def test_an_older_state_that_arrived_is_a_difference() -> None:
     assert comparing.with_receiver("webhook", STORED, [told("A", 1, "overdue")]).differences == 1
+
+
+def test_an_older_employer_that_arrived_is_a_difference() -> None:
+    assert comparing.with_receiver("webhook", STORED, [told("A", 2, employer_id="EMP-B")]).differences == 1
 
 
 def test_an_alert_that_nobody_stores_and_an_id_that_came_twice_are_differences() -> None:

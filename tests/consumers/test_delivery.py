@@ -1,5 +1,6 @@
 from collections import Counter
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from saphan_consumers.delivery import (
 )
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS
+from saphan_schemas.values import date_to_days, parse_date
 
 STATES = ("due", "overdue", "resolved", "reopened", "withdrawn")
 
@@ -149,6 +151,14 @@ def test_the_same_state_with_a_higher_version_or_other_evidence_is_a_repeat() ->
     assert sink.told["A-abc"].version == 3
 
 
+def test_a_corrected_employer_is_delivered_and_so_is_the_way_back() -> None:
+    sink = Sink()
+    sink.take([alert(version=number, employer_id=name) for number, name in ((1, "EMP-A"), (2, "EMP-B"), (3, "EMP-A"))])
+    first, second, third = sink.ids
+    assert third == first + "-2"
+    assert second != first
+
+
 def test_a_late_lower_version_is_dropped() -> None:
     sink = Sink()
     sink.take([alert(version=5, state="overdue"), alert(version=4, state="due")])
@@ -166,8 +176,17 @@ def test_the_id_depends_on_what_is_told_and_on_nothing_else() -> None:
         {"state_since": 1},
         {"hold": "employer_unpaired"},
         {"reason": "x"},
+        {"employer_id": "EMP-B"},
     ]
-    assert len({fingerprint_of(alert(**change)) for change in changes} | {base}) == 6
+    assert len({fingerprint_of(alert(**change)) for change in changes} | {base}) == len(changes) + 1
+
+
+def test_the_example_of_the_readme_has_the_id_that_its_delivery_would_have() -> None:
+    page = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+    data = orjson.loads(page.split("```json\n")[1].split("```")[0])["data"]
+    days = {name: date_to_days(parse_date(data[name])) for name in ("due_on", "state_since")}
+    shown = page.split("webhook-id: ")[1].split("\n")[0]
+    assert shown == delivery_id(data["alert_id"], fingerprint_of({**data, **days}), 1)
 
 
 @given(st.from_regex(r"A-[a-z2-7]{16}", fullmatch=True), st.integers(1, 50))

@@ -182,13 +182,18 @@ _OF_ALERTS = (
     ),
     _noting(
         "only the first state of an alert is told",
-        "news = known is None or known.told != told", "news = known is None",
+        "or known.told != told or", "or",
         _TOLD + "test_each_state_is_told_once",
     ),
     _noting(
         "new evidence alone is told as news",
-        "news = known is None or known.told != told", "news = bool(told)",
+        "news = known is None or", "news = bool(told) or",
         _TOLD + "test_new_evidence_alone_is_kept_and_not_told",
+    ),
+    _noting(
+        "another employer alone is not told",
+        " or known.employer_id != employer_id", "",
+        _TOLD + "test_a_corrected_employer_is_told_also_when_nothing_else_changes",
     ),
     _integrating(
         "an older heartbeat takes a newer one back",

@@ -47,11 +47,15 @@ _OF_WHAT_IS_TOLD = (
     ),
     _delivery(
         "a repeat has another id",
-        'alert["hold"], alert["reason"])', 'alert["hold"], alert["reason"], alert["version"])', _ID,
+        '"hold", "reason")', '"hold", "reason", "version")', _ID,
     ),
     _delivery(
         "a hold that comes or goes has the same id",
-        'alert["state_since"], alert["hold"], alert["reason"])', 'alert["state_since"], alert["reason"])', _ID,
+        '"state_since", "hold", "reason")', '"state_since", "reason")', _ID,
+    ),
+    _delivery(
+        "another employer has the same id",
+        '"state", "employer_id",', '"state",', _ID,
     ),
     _delivery(
         "an alert that comes back to a state has the id of the first time",

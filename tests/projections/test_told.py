@@ -97,6 +97,23 @@ def test_new_evidence_alone_is_kept_and_not_told(in_process_platform: InProcessP
     assert told(platform) == [("due", None)]
 
 
+def test_a_corrected_employer_is_told_also_when_nothing_else_changes(in_process_platform: InProcessPlatform) -> None:
+    """Else the SSO would go on asking an employer of whom the records no longer speak."""
+    platform = in_process_platform
+    publish(platform, EMPLOYMENTS, job(1, employer="EMP-A"))
+    beat(platform, LATE)
+    publish(platform, EMPLOYMENTS, job(1, employer="EMP-B", version=2))
+    platform.restart()
+    publish(platform, EMPLOYMENTS, job(1, employer="EMP-B", version=3))
+    sent = sorted(platform.sent(ENROLMENT_ALERTS), key=lambda alert: int(alert["version"]))
+    assert [(alert["state"], alert["employer_id"]) for alert in sent] == [
+        ("due", "EMP-A"), ("overdue", "EMP-A"), ("overdue", "EMP-B"),
+    ]  # fmt: skip
+    assert len({alert["alert_id"] for alert in sent}) == 1
+    assert stored(platform, "employer_id, version") == [("EMP-B", sent[-1]["version"])]
+    assert len(stored(platform, "version", "alert_history")) == 3
+
+
 def newest_told(platform: InProcessPlatform) -> dict[str, int]:
     """The highest version of each alert."""
     newest: dict[str, int] = {}

@@ -78,6 +78,26 @@ def test_hires_are_corrected_doubled_and_deleted_as_often_as_the_parameters_say(
     assert 0.0005 < share(found["deleted"], found["all"]) < 0.008
 
 
+def test_a_corrected_hire_first_had_another_employer_or_another_first_day_as_the_parameter_says(
+    parameters: Parameters,
+) -> None:
+    def corrected(employer_share: float) -> Counter[str]:
+        found: Counter[str] = Counter()
+        for told in people(
+            parameters, workers=1500, faults__correction_share=0.5, faults__correction_employer_share=employer_share
+        ):
+            for rows in versions(told, EMPLOYMENTS).values():
+                present = [row for row in rows if not row["deleted"]]
+                found["employer"] += len({row["employer_id"] for row in present}) > 1
+                found["first day"] += len({row["start_date"] for row in present}) > 1
+        return found
+
+    never, half = corrected(0.0), corrected(0.5)
+    assert never["employer"] == 0
+    assert never["first day"] > 100
+    assert 0.35 < share(half["employer"], half["employer"] + half["first day"]) < 0.6
+
+
 def test_messages_are_repeated_and_leave_late_as_often_as_the_parameters_say(parameters: Parameters) -> None:
     def after_a_change(straggling: float, doubled: float) -> tuple[float, float]:
         workers = people(

@@ -15,6 +15,7 @@ from saphan_schemas.rules import problems
 from saphan_schemas.topics import (
     CONTRIBUTIONS,
     DOE_EMPLOYERS,
+    EMPLOYER_PAIRS,
     EMPLOYMENTS,
     FEEDS,
     HEARTBEATS,
@@ -205,6 +206,13 @@ def test_a_name_is_spelt_anew_and_a_returning_worker_may_have_another(province: 
             if row.get("full_name"):
                 spellings.setdefault(owner[feed, row["record_id"]], set()).add(row["full_name"])
     assert 0.15 < sum(len(names) > 1 for names in spellings.values()) / len(spellings) < 0.6
+
+
+def test_the_report_counts_the_branches_that_are_paired_and_not_the_accounts(province: Any) -> None:
+    pairs = province.rows(EMPLOYER_PAIRS)
+    branches = {row["record_id"] for row in pairs}
+    assert province.report["sso_branches_paired"] == len(branches)
+    assert len(branches) > len({row["sso_account"] for row in pairs if not row["deleted"]})
 
 
 def test_nothing_happens_outside_the_window(simulate: Callable[..., Any]) -> None:

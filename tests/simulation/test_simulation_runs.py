@@ -192,6 +192,13 @@ def test_the_command_explains_wrong_usage(tmp_path: Path) -> None:
         assert text in result.stderr.replace("\n", " "), result.stderr
 
 
+def test_without_a_number_of_workers_the_province_has_those_that_the_parameters_say(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text("[province]\nregistered_migrants = 40\n")
+    arguments = ["--out", str(tmp_path / "out"), "--params", str(own), "--months", "1", "--json"]
+    assert json.loads(CliRunner().invoke(cli(), arguments).stdout)["workers"] == 40
+
+
 def test_a_file_of_parameters_changes_the_province(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text(

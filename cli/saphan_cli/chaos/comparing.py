@@ -107,15 +107,18 @@ def _alert(row: Mapping[str, Any] | None) -> str:
 
 
 def stored_states(transaction: "Transaction") -> dict[str, str]:
-    """Alert → its present state in words, as the table has it."""
+    """Alert → its present state and employer in words, as the table has it."""
     rows = transaction.rows(
-        "SELECT alert_id, state || ' ' || reason || ' ' || coalesce(hold, '-'), due_day, since_day FROM alert"
+        "SELECT alert_id, state || ' ' || reason || ' ' || coalesce(hold, '-'), due_day, since_day, employer_id FROM alert"
     )
-    return {alert_id: f"{words} {days_to_date(due)} {days_to_date(since)}" for alert_id, words, due, since in rows}
+    return {
+        alert_id: f"{words} {days_to_date(due)} {days_to_date(since)} {employer_id}"
+        for alert_id, words, due, since, employer_id in rows
+    }
 
 
 def newest_told(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Alert → the newest state in words that a receiver's lines tell."""
+    """Alert → the newest state and employer in words that a receiver's lines tell."""
     found: dict[str, Mapping[str, Any]] = {}
     for row in rows:
         data = row["data"]
@@ -123,6 +126,7 @@ def newest_told(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
             found[data["alert_id"]] = data
     return {
         alert_id: f"{told['state']} {told['reason']} {told['hold'] or '-'} {told['due_on']} {told['state_since']}"
+        f" {told['employer_id']}"
         for alert_id, told in found.items()
     }
 
