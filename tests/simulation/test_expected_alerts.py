@@ -35,9 +35,11 @@ def newest_accepted(province: Any, feed: str) -> dict[str, Record]:
 
 def identifiers(row: Record) -> set[tuple[str, ...]]:
     found: set[tuple[str, ...]] = set()
-    number = normalise_person_number(row.get("non_thai_id") or "")
-    if number and usable_person_number(number):
-        found.add(("person", number))
+    # An insured number is the person's own 13-digit number where there is one.
+    for field in ("non_thai_id", "insured_number"):
+        number = normalise_person_number(row.get(field) or "")
+        if number and usable_person_number(number):
+            found.add(("person", number))
     for field in ("passport_number", "previous_passport_number"):
         text = normalise_passport(row.get(field) or "")
         if text and row["nationality"] and usable_passport(text):
