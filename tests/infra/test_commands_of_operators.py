@@ -1,7 +1,9 @@
 """up, down, doctor and test, as a person meets them."""
 
 import json
+import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ from typer.testing import CliRunner
 from saphan_cli.commands import doctor, up
 from saphan_cli.commands import test as test_command
 from saphan_infra import kafka_admin
-from saphan_infra.machine import Finding, broker_findings, machine_findings
+from saphan_infra.machine import Finding, broker_findings, collect, machine_findings
 from saphan_infra.owned_process import free_port
 from saphan_infra.settings import Settings, unknown_variables
+from saphan_projections import database
 from saphan_schemas.topics import TOPICS
 
 runner = CliRunner()
@@ -92,6 +95,30 @@ def test_doctor_looks_into_postgresql_and_hides_its_password(
     _, shown = _json(app, "doctor", "--json")
     assert _levels(shown["findings"], "database") == {"wrong"}
     assert "hush" not in json.dumps(shown)
+
+
+def test_doctor_tells_of_a_database_that_accepts_and_never_answers(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended with a traceback."""
+    monkeypatch.setitem(database._KEEPALIVES, "connect_timeout", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://saphan:hush@127.0.0.1:{silent.getsockname()[1]}/saphan"
+        monkeypatch.setenv("SAPHAN_DATABASE_URL", url)
+        code, shown = _json(app, "doctor", "--json")
+    assert code == 1
+    assert _levels(shown["findings"], "database") == {"wrong"}
+    assert "hush" not in json.dumps(shown)
+
+
+def test_a_check_that_raises_is_a_finding_and_the_others_are_made() -> None:
+    def raising() -> Iterator[Finding]:
+        yield Finding("one", "ok", "before")
+        raise ZeroDivisionError
+
+    found = collect(raising, lambda: iter([Finding("two", "ok", "after")]))
+    assert [(row.subject, row.level) for row in found] == [("one", "ok"), ("doctor", "wrong"), ("two", "ok")]
+    assert "ZeroDivisionError" in found[1].found
 
 
 def test_doctor_tells_a_mistyped_setting(monkeypatch: pytest.MonkeyPatch) -> None:
