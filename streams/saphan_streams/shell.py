@@ -13,6 +13,7 @@ from faust.types import TP
 
 from saphan_infra.logs import get_logger
 from saphan_infra.metrics import TRANSACTION_SECONDS
+from saphan_infra.waiting_metrics import Wait
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_projections.outages import DATABASE_ERRORS, first_line, may_blame_a_message
@@ -76,6 +77,7 @@ class Shell:
         self._processor = processor
         self._relay = relay
         self._stopping = False
+        self._database = Wait(name, "database")
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saphan-commit")
 
     async def resume(self, partitions: Collection[TP], bounds: Bounds) -> Mapping[TP, int]:
@@ -213,14 +215,15 @@ class Shell:
 
     async def _when_available(self, work: Callable[[], Result]) -> Result:
         pause_seconds = _RETRY_SECONDS_MIN
-        while True:
-            try:
-                return await asyncio.get_running_loop().run_in_executor(self.thread, work)
-            except DatabaseUnavailable as away:
-                self._processor.reset()
-                log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
-                await asyncio.sleep(pause_seconds)
-                pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+        with self._database.under_way():
+            while True:
+                try:
+                    return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+                except DatabaseUnavailable as away:
+                    self._processor.reset()
+                    log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
+                    await asyncio.sleep(pause_seconds)
+                    pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
 
 
 def _halves(fetch: Fetch) -> tuple[Fetch, Fetch]:

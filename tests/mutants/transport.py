@@ -173,8 +173,8 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "a database that is away is taken for a bad message",
-        "self.thread, work)\n            except DatabaseUnavailable as away:",
-        "self.thread, work)\n            except TimeoutError as away:", _AWAY,
+        "self.thread, work)\n                except DatabaseUnavailable as away:",
+        "self.thread, work)\n                except TimeoutError as away:", _AWAY,
     ),
     _shell(
         "a right that was taken away is blamed on the message",
@@ -182,7 +182,7 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "what was read ahead of a commit that failed is kept",
-        'self._processor.reset()\n                log.warning("waiting for the database"',
+        'self._processor.reset()\n                    log.warning("waiting for the database"',
         'log.warning("waiting for the database"', _AWAY,
     ),
     _shell(

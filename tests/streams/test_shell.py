@@ -8,6 +8,7 @@ from faust.types import TP
 from shell_runs import TOPIC, Processor, failing, fetch, log_of, run
 from sqlalchemy.exc import DBAPIError
 
+from saphan_infra.metrics import REGISTRY
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_schemas.topics import WORKER_RECORDS
@@ -46,6 +47,22 @@ def test_a_message_whose_data_the_database_refuses_is_refused() -> None:
     run(processor, lambda shell: shell.handle(fetch(["a", "bad"], ["c"])))
     assert processor.committed == ["a", "c"]
     assert processor.refused == ["bad: processing raised DBAPIError"]
+
+
+def test_how_long_the_database_has_been_away_is_shown_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("saphan_infra.waiting_metrics.monotonic_seconds", lambda: now[0])
+    shown = []
+
+    def trouble(_: list[str], __: str | None) -> None:
+        shown.append(REGISTRY.get_sample_value("saphan_waiting_seconds", {"app": "test", "service": "database"}))
+        now[0] += 7
+        if len(shown) < 3:
+            raise DatabaseUnavailable("away")
+
+    run(Processor(trouble), lambda shell: shell.handle(fetch(["a"])))
+    assert shown == [0, 7, 14]
+    assert REGISTRY.get_sample_value("saphan_waiting_seconds", {"app": "test", "service": "database"}) == 0
 
 
 def test_an_assignment_waits_while_the_database_is_away() -> None:
