@@ -21,6 +21,7 @@ from saphan_infra.metrics import OUTBOX
 from saphan_infra.producer import BatchProducer
 from saphan_infra.settings import Settings
 from saphan_infra.waiting_metrics import Wait
+from saphan_projections import queries
 from saphan_projections.database import Database, DatabaseUnavailable
 from saphan_projections.law import default_law
 from saphan_projections.migrate import migrate
@@ -157,6 +158,7 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
     )
     # Before the consumer group is joined: a standby that were given partitions would leave them unread.
     _patiently("waiting to become the active link", processor.become_active)
+    _patiently("waiting for the database", lambda: counting.link_started(feeds_known(database)))
     # One name for whoever is the active one: a successor takes the membership over from a process that died.
     with database.checkpointed_beside():
         feeds = (*RECORD_FEEDS, HEARTBEATS)
@@ -164,6 +166,12 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
             "link", feeds, processor, settings, "saphan-link", on_ready, follows_link=False, ahead=processor.ahead
         )
         return role.run()
+
+
+def feeds_known(database: Database) -> list[queries.FeedFreshness]:
+    """How old each feed is that link has read of."""
+    with database.reading() as transaction:
+        return queries.feeds(transaction)
 
 
 def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -> int:
