@@ -99,13 +99,17 @@ def log_of(first: int, end: int) -> Bounds:
     return bounds
 
 
-def run(processor: Processor, work: Callable[[Shell], Coroutine[Any, Any, None]]) -> Producer:
+def run(
+    processor: Processor,
+    work: Callable[[Shell], Coroutine[Any, Any, None]],
+    on_ready: Callable[[], None] = lambda: None,
+) -> Producer:
     """Do the work with a shell around the processor, wait until everything is sent, stop."""
     producer = Producer()
 
     async def main() -> None:
         relay = Relay(producer)
-        shell = Shell("test", processor, relay, lambda: None)
+        shell = Shell("test", processor, relay, on_ready)
         relay.start()
         await work(shell)
         await relay.drain()

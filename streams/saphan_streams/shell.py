@@ -69,11 +69,15 @@ class Processor(Protocol):
 
 
 class Shell:
-    """Runs one processor: the positions that the transport asks for and the agent's work on each chunk."""
+    """Runs one processor: the positions that the transport asks for and the agent's work on each chunk.
+
+    ``on_ready`` is called once, when it first knows where to read.
+    """
 
     def __init__(self, name: str, processor: Processor, relay: Relay, on_ready: Callable[[], None]) -> None:
         self.name = name
         self._on_ready = on_ready
+        self._is_ready = False
         self._processor = processor
         self._relay = relay
         self._stopping = False
@@ -93,7 +97,10 @@ class Shell:
             TP(claim.topic, claim.partition): _position(claim, *found[TP(claim.topic, claim.partition)])
             for claim in resumed.claims
         }
-        self._on_ready()
+        # Once: each rebalance comes here, and since when the process is up would be since the last one.
+        if not self._is_ready:
+            self._is_ready = True
+            self._on_ready()
         return positions
 
     async def handle(self, fetch: Fetch) -> None:

@@ -76,6 +76,19 @@ def test_an_assignment_waits_while_the_database_is_away() -> None:
     assert found == {TP(TOPIC, 0): 0}
 
 
+def test_the_shell_is_ready_with_its_first_assignment_and_is_not_said_to_be_so_again() -> None:
+    """`saphan status` showed the last rebalance as the moment since when a process is up."""
+    times: list[int] = []
+    processor = Processor(failing(2, DatabaseUnavailable("away")))
+
+    async def work(shell: Shell) -> None:
+        for number in range(3):
+            await shell.resume([TP(TOPIC, 0)], log_of(0, 10))
+            assert len(times) == 1, number
+
+    run(processor, work, lambda: times.append(1))
+
+
 def test_a_chunk_of_a_partition_that_another_owner_took_is_dropped_and_the_next_one_processed() -> None:
     processor = Processor(failing(1, Fenced("another owner")))
 
