@@ -228,9 +228,18 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "rows that were sent are forgotten when the database was away between chunks",
-        'self._relay.put_back(sent)\n            log.warning("waiting for the database"',
-        'log.warning("waiting for the database"',
+        "self._relay.put_back(sent)\n            if not isinstance", "if not isinstance",
         _SHELL + "test_rows_that_could_not_be_deleted_between_chunks_are_deleted_with_the_next_one",
+    ),
+    _shell(
+        "a process is up since its last rebalance",
+        "if not self._is_ready:", "if self.name:",
+        _SHELL + "test_the_shell_is_ready_with_its_first_assignment_and_is_not_said_to_be_so_again",
+    ),
+    _shell(
+        "a database that is away is not shown",
+        "with self._database.under_way():", "if self.name:",
+        _SHELL + "test_how_long_the_database_has_been_away_is_shown_until_it_is_back",
     ),
     _shell(
         "a fetch's messages are not handed to the relay",
