@@ -14,6 +14,16 @@ _FAULT_OF_A_MESSAGE = frozenset({"21", "22", "23", "54"})
 #: SQLite says in words what is no outage.
 _SQLITE_WILL_NOT_ANSWER = ("no such table", "no such column", "syntax error")
 
+#: What the drivers raise for a value that they cannot hand over, ahead of any server.
+_REFUSED_BY_THE_DRIVER = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    psycopg.ProgrammingError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 #: What a database, its driver or the pool of connections raises.
 DATABASE_ERRORS = (DBAPIError, NoFreeConnection, sqlite3.Error, psycopg.Error)
 
@@ -46,8 +56,7 @@ def may_blame_a_message(error: BaseException) -> bool:
     state = getattr(said, "sqlstate", None)
     if state is not None:
         return state[:2] in _FAULT_OF_A_MESSAGE
-    at_fault = ("DataError", "IntegrityError", "ProgrammingError")  # Of either driver, ahead of any server.
-    return any(cls.__name__ in at_fault for cls in type(said).__mro__)
+    return isinstance(said, _REFUSED_BY_THE_DRIVER)
 
 
 def of_driver(error: BaseException | None) -> BaseException | None:
