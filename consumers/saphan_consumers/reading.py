@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ from saphan_infra import kafka_admin, kafka_client
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.logs import get_logger
+from saphan_infra.waiting_metrics import Wait
 
 _POLL_MS = 250
 _PROBE_SECONDS = 5.0
@@ -169,25 +170,31 @@ def follow(
     A broker, topic or disk that is away is waited for with growing pauses, each told in the log; after any trouble
     everything begins again from the ledger, so nothing is lost or repeated. Raises LogReplaced and what is no outage.
     """
+    app = source.group_id.removeprefix("saphan-")
+    waits = {"Waiting for Kafka": Wait(app, "broker"), "Waiting for the disk": Wait(app, "disk")}
     pause_seconds = _WAIT_SECONDS_FIRST
-    while not stop.is_set():
-        try:
-            with source.opened(begin()) as reader:
-                pause_seconds = _WAIT_SECONDS_FIRST
-                log.info("Reading from the ledger's positions", group=source.group_id, topics=list(source.topics))
-                _read(reader, take, stop, on_lag)
-        except (BrokerUnavailable, TopicMissing) as outage:
-            what, text = "Waiting for Kafka", str(outage)
-        except (OSError, sqlite3.OperationalError) as outage:
-            what, text = (
-                "Waiting for the disk",
-                f"{outage}. Free some space or mend the disk; nothing is lost meanwhile.",
-            )
-        else:
-            continue
-        log.warning(what, group=source.group_id, cause=text, again_in_seconds=pause_seconds)
-        stop.wait(pause_seconds)
-        pause_seconds = min(_WAIT_SECONDS_MAX, pause_seconds * 2)
+    with ExitStack() as waiting:
+        while not stop.is_set():
+            try:
+                with source.opened(begin()) as reader:
+                    pause_seconds = _WAIT_SECONDS_FIRST
+                    waiting.close()
+                    log.info("Reading from the ledger's positions", group=source.group_id, topics=list(source.topics))
+                    _read(reader, take, stop, on_lag)
+            except (BrokerUnavailable, TopicMissing) as outage:
+                what, text = "Waiting for Kafka", str(outage)
+            except (OSError, sqlite3.OperationalError) as outage:
+                what, text = (
+                    "Waiting for the disk",
+                    f"{outage}. Free some space or mend the disk; nothing is lost meanwhile.",
+                )
+            else:
+                continue
+            log.warning(what, group=source.group_id, cause=text, again_in_seconds=pause_seconds)
+            if not waits[what].seconds():
+                waiting.enter_context(waits[what].under_way())
+            stop.wait(pause_seconds)
+            pause_seconds = min(_WAIT_SECONDS_MAX, pause_seconds * 2)
 
 
 def _read(

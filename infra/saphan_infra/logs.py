@@ -10,6 +10,7 @@ from typing import Any, Literal, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from saphan_infra.log_repeats import RepeatFilter
 from saphan_schemas.catalogue import default_catalogue
 from saphan_schemas.pii import PERSONAL_CLASSES
 
@@ -40,11 +41,13 @@ _QUOTING = ("sqlalchemy", "psycopg")
 def configure(level: str = "INFO", fmt: Literal["json", "console"] = "json", stream: TextIO | None = None) -> None:
     """Send every log line, of structlog and of the standard library, through one form. May be called again.
 
-    ``stream`` None: stderr. Libraries speak from WARNING on, unless ``level`` is DEBUG.
+    ``stream`` None: stderr. Libraries speak from WARNING on, and not for ever the same, unless ``level`` is DEBUG.
     """
     target = stream or sys.stderr
     handler = logging.StreamHandler(target)
     handler.setFormatter(_formatter(fmt, target))
+    if level != "DEBUG":
+        handler.addFilter(RepeatFilter(_NOISY))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)

@@ -205,5 +205,13 @@ def process_findings(settings: Settings) -> Iterator[Finding]:
 
 
 def collect(*parts: Callable[[], Iterator[Finding]]) -> list[Finding]:
-    """All findings of all parts, in order."""
-    return [finding for part in parts for finding in part()]
+    """All findings of all parts, in order; a part that raises is a finding as well, and the others are looked at."""
+    return [finding for part in parts for finding in _whatever_happens(part)]
+
+
+def _whatever_happens(part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    try:
+        yield from part()
+    except Exception as error:  # noqa: BLE001 - who asks what is wrong is not answered with a traceback
+        found = f"a check could not be finished: {type(error).__name__}"
+        yield Finding("doctor", "wrong", found, "What it found before that is above; what it looks at is in trouble.")

@@ -51,13 +51,13 @@ LAG = Gauge(
 )
 FEED_NEWEST_AGE = Gauge(
     "saphan_feed_newest_event_age_seconds",
-    "Seconds since the newest change that a feed reported (its changed_at).",
+    "Seconds since the newest change that a feed reported (its changed_at); since 1970 for a feed that never did.",
     ["feed"],
     registry=REGISTRY,
 )
 FEED_HEARTBEAT_AGE = Gauge(
     "saphan_feed_heartbeat_age_seconds",
-    "Seconds since the moment up to which a feed says that it is complete.",
+    "Seconds since the moment up to which a feed says that it is complete; since 1970 for a feed that never did.",
     ["feed"],
     registry=REGISTRY,
 )
@@ -118,12 +118,12 @@ _newest_lock = threading.Lock()
 
 
 def saw_event(feed: str, changed_at_ms: int) -> None:
-    """A feed reported a change of this moment; the age of the newest one grows by itself."""
+    """A feed reported a change of this moment, 0: never any; the age of the newest one grows by itself."""
     _keep_newest(FEED_NEWEST_AGE, feed, changed_at_ms)
 
 
 def saw_heartbeat(feed: str, complete_until_ms: int) -> None:
-    """A feed said that it is complete up to this moment."""
+    """A feed said that it is complete up to this moment; 0: it never did."""
     _keep_newest(FEED_HEARTBEAT_AGE, feed, complete_until_ms)
 
 

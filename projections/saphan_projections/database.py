@@ -7,12 +7,12 @@ from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import orjson
-import psycopg
 from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import SQLModel
 
+from saphan_projections.outages import DATABASE_ERRORS, first_line, may_pass, of_driver
 from saphan_projections.statements import insertion, on_conflict, update_of
 
 _SQLITE_CACHE_KIB = 262_144
@@ -23,10 +23,15 @@ _CHECKPOINT_SECONDS = 1.0
 #: Below this many rows one statement each is cheaper for PostgreSQL than COPY and merge.
 _COPY_ROWS_MIN = 20
 _BUSY_TIMEOUT_SECONDS = 30
-
-#: PostgreSQL's classes of errors that no message can cause: connection, state of the transaction, conflict of
-#: transactions, resources, locks, operator, system, and internal errors (a file that cannot be written is one).
-_NO_FAULT_OF_A_MESSAGE = frozenset({"08", "25", "40", "53", "55", "57", "58", "XX"})
+#: A server that went without a word is noticed within half a minute, in the middle of a transaction too; one that
+#: thinks for long is not: the kernel of its machine answers the probes.
+_KEEPALIVES = {
+    "connect_timeout": 10,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
 
 Row = tuple[Any, ...]
 
@@ -53,7 +58,7 @@ def open_engine(url: str, *, schema: str | None = None) -> Engine:
         event.listen(engine, "begin", _on_sqlite_begin)
         return engine
     options = f"-csearch_path={schema}" if schema else ""
-    return create_engine(url, pool_pre_ping=True, connect_args={"options": options, "connect_timeout": 10})
+    return create_engine(url, pool_pre_ping=True, connect_args={"options": options, **_KEEPALIVES})
 
 
 def _on_sqlite_connect(connection: sqlite3.Connection, _record: Any) -> None:
@@ -264,29 +269,13 @@ class Database:
 def _translated(dialect: str) -> Iterator[None]:
     try:
         yield
-    except (DBAPIError, sqlite3.Error, psycopg.Error) as error:
+    except DATABASE_ERRORS as error:
         # A driver's own error, not SQLAlchemy's, comes from the reading of rows.
-        said = error.orig if isinstance(error, DBAPIError) else error
-        if (isinstance(error, DBAPIError) and error.connection_invalidated) or _may_pass(said):
-            message = f"{dialect}: {type(said).__name__}: {_first_line(said)}"
+        if may_pass(error):
+            said = of_driver(error)
+            message = f"{dialect}: {type(said).__name__}: {first_line(said)}"
             raise DatabaseUnavailable(message) from error
         raise
-
-
-def _first_line(error: BaseException | None) -> str:
-    # The rest of the message may quote parameters, which are people's data.
-    return str(error).strip().splitlines()[0] if str(error).strip() else "no detail"
-
-
-def _may_pass(error: BaseException | None) -> bool:
-    """Whether waiting may help: away, restarting, locked, full, or two writers in each other's way."""
-    state = getattr(error, "sqlstate", None)
-    if state is not None:
-        return state[:2] in _NO_FAULT_OF_A_MESSAGE
-    if type(error).__name__ != "OperationalError":
-        return False
-    text = str(error)
-    return "no such table" not in text and "no such column" not in text and "syntax error" not in text
 
 
 def create_tables(database: Database) -> None:

@@ -143,6 +143,12 @@ def write_freshness(transaction: Transaction, reads: Sequence[FeedRead]) -> None
 
 def write_complete_until(transaction: Transaction, feed: str, complete_until: int) -> None:
     """Note that a heartbeat passed: the feed is read completely up to this moment (ms UTC)."""
+    # Of a feed without records there is no row yet: a registry may be empty and complete.
+    transaction.execute(
+        "INSERT INTO feed_freshness (feed, partition, events, rejected, changed_at_max, received_at_max)"
+        " VALUES (?, 0, 0, 0, 0, 0) ON CONFLICT DO NOTHING",
+        (feed,),
+    )
     transaction.execute(
         "UPDATE feed_freshness SET complete_until = ?"
         " WHERE feed = ? AND (complete_until IS NULL OR complete_until < ?)",

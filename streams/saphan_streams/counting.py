@@ -1,6 +1,6 @@
 """What link and integrate count: from a committed chunk to the metrics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from faust.types import TP
@@ -15,6 +15,8 @@ from saphan_infra.metrics import (
     saw_heartbeat,
     set_lag,
 )
+from saphan_projections.queries import FeedFreshness
+from saphan_schemas.topics import RECORD_FEEDS
 from saphan_streams.integrate import IntegrateCounts
 from saphan_streams.link import LinkCounts
 
@@ -32,6 +34,18 @@ def link_fetch(counts: LinkCounts) -> None:
         REJECTED.labels("link", feed, reason).inc()
     for feed, complete_until in counts.complete_until.items():
         saw_heartbeat(feed, complete_until)
+
+
+def link_started(known: Sequence[FeedFreshness]) -> None:
+    """Link knows from its database how old each feed is; one that was never heard of is as old as can be.
+
+    A feed that is silent must look so after a restart as well: nothing of it comes that would tell.
+    """
+    read = {row.feed: row for row in known}
+    for feed in RECORD_FEEDS:
+        row = read.get(feed)
+        saw_event(feed, (row.changed_at_max if row else None) or 0)
+        saw_heartbeat(feed, (row.complete_until if row else None) or 0)
 
 
 def integrate_chunk(counts: IntegrateCounts) -> None:

@@ -24,6 +24,7 @@ from saphan_projections.offsets import (
     pending_outbox,
     put_outbox,
 )
+from saphan_projections.outages import may_blame_a_message
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import ENROLMENT_ALERTS, INSURED_PERSONS, TOPICS, WORKER_INTEGRATED
 from saphan_streams.integrated_workers import IntegratedEncoder
@@ -186,7 +187,10 @@ class IntegrateProcessor:
                     done = self._folded(integrator, chunk.topic, read, effects)
             except DatabaseUnavailable:
                 raise
-            except Exception:  # noqa: BLE001 - whatever it does to the code, its neighbours must be folded
+            except Exception as error:
+                # Whatever it does to the code, its neighbours must be folded.
+                if not may_blame_a_message(error):
+                    raise
                 owned.integrator = None
                 refusals = [Refusal(part, "processing_failed", poison)]
                 done = _Folded([], IntegrateCounts(chunk.topic, 1, [], refusals))

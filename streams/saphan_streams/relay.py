@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from saphan_infra.logs import get_logger
 from saphan_infra.producer import BatchProducer, Message, Sendable, SendFailed
+from saphan_infra.waiting_metrics import Wait
 from saphan_projections.offsets import OutgoingMessage
 from saphan_schemas.topics import TOPICS
 from saphan_streams.catching_up import Headers
@@ -22,11 +23,12 @@ class Relay:
     """Sends the outbox's rows one after the other; ``waiting`` counts the messages that are not acknowledged.
 
     A row may be sent twice (a crash after the send, before its row is deleted): every receiver drops repeats.
-    ``headers`` says what each message carries besides, as of the moment when it leaves.
+    ``headers`` says what each message carries besides, as of the moment when it leaves. ``app`` is whose rows they are.
     """
 
-    def __init__(self, producer: BatchProducer, headers: Callable[[], Headers] = tuple) -> None:
+    def __init__(self, producer: BatchProducer, headers: Callable[[], Headers] = tuple, app: str = "relay") -> None:
         self._producer = producer
+        self._broker = Wait(app, "broker")
         self._headers = headers
         self._queue: asyncio.Queue[tuple[int, Sequence[OutgoingMessage]]] = asyncio.Queue(_WAITING_MAX)
         self._known: set[int] = set()
@@ -81,7 +83,8 @@ class Relay:
     async def _run(self) -> None:
         while True:
             outbox_no, messages = await self._queue.get()
-            await self._send(messages)
+            with self._broker.under_way():
+                await self._send(messages)
             self.waiting -= len(messages)
             self._sent.add(outbox_no)
             self._queue.task_done()

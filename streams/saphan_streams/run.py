@@ -20,6 +20,8 @@ from saphan_infra.logs import get_logger
 from saphan_infra.metrics import OUTBOX
 from saphan_infra.producer import BatchProducer
 from saphan_infra.settings import Settings
+from saphan_infra.waiting_metrics import Wait
+from saphan_projections import queries
 from saphan_projections.database import Database, DatabaseUnavailable
 from saphan_projections.law import default_law
 from saphan_projections.migrate import migrate
@@ -70,7 +72,7 @@ class Role:
         faust_dir.mkdir(parents=True, exist_ok=True)
         self.processor = processor
         producer = BatchProducer(settings.bootstrap, instance, security)
-        self.relay = Relay(producer) if follows_link else Relay(producer, self._behind)
+        self.relay = Relay(producer, app=name) if follows_link else Relay(producer, self._behind, name)
         self.shell = Shell(name, processor, self.relay, on_ready)
         self.app = create_app(
             name,
@@ -148,7 +150,7 @@ def _faust_security(settings: Settings) -> dict[str, Any]:
 
 def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
     """Run link until it is told to stop; the exit code. ``on_ready`` is called once it owns its partitions."""
-    _wait_for_services(settings, settings.link_url)
+    _wait_for_services("link", settings, settings.link_url)
     database = Database(settings.link_url)
     processor = LinkProcessor(
         database,
@@ -159,6 +161,7 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
     )
     # Before the consumer group is joined: a standby that were given partitions would leave them unread.
     _patiently("waiting to become the active link", processor.become_active)
+    _patiently("waiting for the database", lambda: counting.link_started(feeds_known(database)))
     # One name for whoever is the active one: a successor takes the membership over from a process that died.
     with database.checkpointed_beside():
         role = Role(
@@ -167,9 +170,15 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
         return role.run()
 
 
+def feeds_known(database: Database) -> list[queries.FeedFreshness]:
+    """How old each feed is that link has read of."""
+    with database.reading() as transaction:
+        return queries.feeds(transaction)
+
+
 def run_integrate(settings: Settings, slot: int, on_ready: Callable[[], None]) -> int:
     """Run one of the integrate processes until it is told to stop; ``slot`` tells them apart."""
-    _wait_for_services(settings, settings.state_url)
+    _wait_for_services("integrate", settings, settings.state_url)
     owner = owner_name(f"integrate-{slot}", str(settings.data_dir))
     database = Database(settings.state_url)
     processor = IntegrateProcessor(
@@ -195,18 +204,20 @@ def worker_id_key(settings: Settings) -> bytes:
     return settings.pseudonym_key.get_secret_value().encode()[:64]
 
 
-def _wait_for_services(settings: Settings, database_url: str) -> None:
+def _wait_for_services(app: str, settings: Settings, database_url: str) -> None:
     """Return when database and broker answer, tables are up to date and topics are there. Raises SettingsError."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    _patiently("waiting for the database", lambda: migrate(database_url))
+    with Wait(app, "database").under_way():
+        _patiently("waiting for the database", lambda: migrate(database_url))
     security = kafka_python_security(settings)
-    wait_for_broker(
-        settings.bootstrap,
-        timeout_seconds=None,
-        on_wait=lambda text: log.warning("waiting for the broker", why=text),
-        security=security,
-    )
-    ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
+    with Wait(app, "broker").under_way():
+        wait_for_broker(
+            settings.bootstrap,
+            timeout_seconds=None,
+            on_wait=lambda text: log.warning("waiting for the broker", why=text),
+            security=security,
+        )
+        ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
 
 
 def _patiently(what: str, attempt: Callable[[], None]) -> None:

@@ -13,8 +13,10 @@ from faust.types import TP
 
 from saphan_infra.logs import get_logger
 from saphan_infra.metrics import TRANSACTION_SECONDS
+from saphan_infra.waiting_metrics import Wait
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
+from saphan_projections.outages import DATABASE_ERRORS, first_line, may_blame_a_message
 from saphan_streams.relay import Relay
 from saphan_streams.transport import Bounds, Chunk, Fetch
 
@@ -67,14 +69,19 @@ class Processor(Protocol):
 
 
 class Shell:
-    """Runs one processor: the positions that the transport asks for and the agent's work on each chunk."""
+    """Runs one processor: the positions that the transport asks for and the agent's work on each chunk.
+
+    ``on_ready`` is called once, when it first knows where to read.
+    """
 
     def __init__(self, name: str, processor: Processor, relay: Relay, on_ready: Callable[[], None]) -> None:
         self.name = name
         self._on_ready = on_ready
+        self._is_ready = False
         self._processor = processor
         self._relay = relay
         self._stopping = False
+        self._database = Wait(name, "database")
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saphan-commit")
 
     async def resume(self, partitions: Collection[TP], bounds: Bounds) -> Mapping[TP, int]:
@@ -90,24 +97,33 @@ class Shell:
             TP(claim.topic, claim.partition): _position(claim, *found[TP(claim.topic, claim.partition)])
             for claim in resumed.claims
         }
-        self._on_ready()
+        # Once: each rebalance comes here, and since when the process is up would be since the last one.
+        if not self._is_ready:
+            self._is_ready = True
+            self._on_ready()
         return positions
 
     async def handle(self, fetch: Fetch) -> None:
         """Process a fetch whatever happens; returns when it is committed and handed to the relay, or is not ours."""
-        if self._stopping:
+        pause_seconds = _RETRY_SECONDS_MIN
+        while not self._stopping:
+            try:
+                await self._commit(fetch, None)
+            except Fenced as fenced:
+                self._processor.reset()
+                await self._fenced(fetch, fenced)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a message does to the code, the next one must be read
+                self._processor.reset()
+                if not may_blame_a_message(error):
+                    pause_seconds = await self._pause(
+                        "the database refuses, trying again", fetch[0], error, pause_seconds
+                    )
+                    continue
+                if not self._stopping:
+                    await self._isolate(fetch, error)
             return
-        try:
-            await self._commit(fetch, None)
-        except Fenced as fenced:
-            self._processor.reset()
-            await self._fenced(fetch, fenced)
-        except asyncio.CancelledError:
-            raise
-        except Exception as error:  # noqa: BLE001 - whatever a message does to the code, the next one must be read
-            self._processor.reset()
-            if not self._stopping:
-                await self._isolate(fetch, error)
 
     async def tidy(self) -> None:
         """Between chunks: delete what was sent and keep what must be renewed. Raises Fenced: another one is active."""
@@ -115,9 +131,12 @@ class Shell:
         try:
             await asyncio.get_running_loop().run_in_executor(self.thread, self._processor.tidy, sent)
             self._relay.forget(sent)
-        except DatabaseUnavailable as away:
+        except Exception as error:
             self._relay.put_back(sent)
-            log.warning("waiting for the database", why=str(away))
+            if not isinstance(error, (DatabaseUnavailable, *DATABASE_ERRORS)):
+                raise
+            # The next chunk says it louder; whoever leaves here comes back to the same database.
+            log.warning("waiting for the database", why=first_line(error))
 
     async def stop(self) -> None:
         """Stop sending and give up what only one process may hold; what comes later is left for the next start."""
@@ -182,29 +201,36 @@ class Shell:
                 await self._fenced((chunk,), fenced)
             except Exception as error:  # noqa: BLE001 - see the docstring
                 self._processor.reset()
-                log.critical(
-                    "a message can neither be processed nor refused, trying again",
-                    topic=chunk.topic,
-                    partition=chunk.partition,
-                    offset=chunk.records[0].offset,
-                    error=repr(type(error)),
-                    pause_seconds=pause_seconds,
-                )
-                await asyncio.sleep(pause_seconds)
-                pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+                what = "a message can neither be processed nor refused, trying again"
+                pause_seconds = await self._pause(what, chunk, error, pause_seconds)
                 continue
             return
 
+    async def _pause(self, what: str, chunk: Chunk, error: Exception, pause_seconds: float) -> float:
+        """Wait for an operator; how long to wait the next time."""
+        log.critical(
+            what,
+            topic=chunk.topic,
+            partition=chunk.partition,
+            offset=chunk.records[0].offset,
+            error=repr(type(error)),
+            why=first_line(error) if isinstance(error, DATABASE_ERRORS) else None,
+            pause_seconds=pause_seconds,
+        )
+        await asyncio.sleep(pause_seconds)
+        return min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+
     async def _when_available(self, work: Callable[[], Result]) -> Result:
         pause_seconds = _RETRY_SECONDS_MIN
-        while True:
-            try:
-                return await asyncio.get_running_loop().run_in_executor(self.thread, work)
-            except DatabaseUnavailable as away:
-                self._processor.reset()
-                log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
-                await asyncio.sleep(pause_seconds)
-                pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+        with self._database.under_way():
+            while True:
+                try:
+                    return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+                except DatabaseUnavailable as away:
+                    self._processor.reset()
+                    log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
+                    await asyncio.sleep(pause_seconds)
+                    pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
 
 
 def _halves(fetch: Fetch) -> tuple[Fetch, Fetch]:

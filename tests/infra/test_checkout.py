@@ -8,10 +8,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
-from saphan_infra import metrics
+from saphan_consumers import watching
+from saphan_infra import metrics, waiting_metrics
 
 CHECKOUT = Path(__file__).parents[2]
+_RULES = CHECKOUT / "infra" / "prometheus" / "alerts.yml"
 LOCKS = ("requirements.lock", "requirements-test.lock")
 _ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")}
 
@@ -138,7 +141,31 @@ def test_the_container_image_copies_every_source_root() -> None:
 
 
 def test_prometheus_rules_ask_only_for_metrics_that_exist() -> None:
-    rules = (CHECKOUT / "infra" / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    rules = _RULES.read_text(encoding="utf-8")
     known = {family.name for family in metrics.REGISTRY.collect()}
-    asked = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in re.findall(r"saphan_[a-z_]+", rules)}
+    names = re.findall(r"(?:saphan|process)_[a-z_]+", rules)
+    asked = {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in names}
     assert asked - known == set()
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [watching._OFF, watching._PARKED, watching._FAILING_SECONDS, watching._SET_ASIDE, waiting_metrics._WAITING],
+)
+def test_prometheus_rules_ask_for_what_stands_still_without_an_operator(metric: MetricWrapperBase) -> None:
+    assert metric._name in _RULES.read_text(encoding="utf-8")
+
+
+def test_a_counter_that_is_born_with_its_first_message_calls_at_that_one() -> None:
+    """increase() of a counter that is first seen at 1 is 0: the first dead letter called nobody."""
+    rules = _RULES.read_text(encoding="utf-8")
+    for name in ("saphan_rejected_total", "saphan_consumer_set_aside_total"):
+        (line,) = (line for line in rules.splitlines() if f"increase({name}" in line)
+        assert re.search(rf"or \({name}( > 0)? unless {name} offset \w+\)", line)
+
+
+def test_every_alarm_is_explained_to_operators() -> None:
+    told = re.findall(
+        r"^\| (Saphan\w+) \|", (CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    assert told == re.findall(r"- alert: (\w+)", _RULES.read_text(encoding="utf-8"))

@@ -3,9 +3,11 @@
 import json
 import os
 import shutil
+import socket
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +20,10 @@ import saphan_schemas
 from saphan_cli.commands import doctor, up
 from saphan_cli.commands import test as test_command
 from saphan_infra import kafka_admin
-from saphan_infra.machine import Finding, broker_findings, machine_findings
+from saphan_infra.machine import Finding, broker_findings, collect, machine_findings
 from saphan_infra.owned_process import free_port
 from saphan_infra.settings import Settings, unknown_variables
+from saphan_projections import database
 from saphan_projections.migrate import migrate
 from saphan_schemas.topics import TOPICS
 
@@ -164,6 +167,30 @@ def test_a_database_of_a_later_version_is_refused_for_good(role: str, tmp_path: 
     assert ended.returncode == 2
     assert "later version: install that one, or use another database" in ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_doctor_tells_of_a_database_that_accepts_and_never_answers(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ended with a traceback."""
+    monkeypatch.setitem(database._KEEPALIVES, "connect_timeout", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql+psycopg://saphan:hush@127.0.0.1:{silent.getsockname()[1]}/saphan"
+        monkeypatch.setenv("SAPHAN_DATABASE_URL", url)
+        code, shown = _json(app, "doctor", "--json")
+    assert code == 1
+    assert _levels(shown["findings"], "database") == {"wrong"}
+    assert "hush" not in json.dumps(shown)
+
+
+def test_a_check_that_raises_is_a_finding_and_the_others_are_made() -> None:
+    def raising() -> Iterator[Finding]:
+        yield Finding("one", "ok", "before")
+        raise ZeroDivisionError
+
+    found = collect(raising, lambda: iter([Finding("two", "ok", "after")]))
+    assert [(row.subject, row.level) for row in found] == [("one", "ok"), ("doctor", "wrong"), ("two", "ok")]
+    assert "ZeroDivisionError" in found[1].found
 
 
 def test_doctor_tells_a_mistyped_setting(monkeypatch: pytest.MonkeyPatch) -> None:

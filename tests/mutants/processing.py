@@ -361,6 +361,18 @@ _OF_NUMBERS = (
         (_COUNTING + "test_what_integrate_committed_is_counted",),
     ),
     Mutant(
+        "a feed that is silent is forgotten at a restart", "saphan_streams.counting",
+        "saw_heartbeat(feed, (row.complete_until if row else None) or 0)", "pass",
+        (_COUNTING
+         + "test_a_feed_that_fell_silent_before_a_restart_is_as_old_as_its_last_word_and_one_that_never_spoke_older",),
+    ),
+    Mutant(
+        "a library says the same for ever", "saphan_infra.log_repeats",
+        "return Verdict(lines < LINES_MAX, left_out)", "return Verdict(True, left_out)",
+        ("infra/test_log_repeats.py::"
+         "test_a_library_that_says_the_same_for_a_day_writes_some_hundred_lines_that_count_the_rest",),
+    ),
+    Mutant(
         "a person's number is in the log", "saphan_infra.logs",
         "return _PERSONAL.sub(MASK, text)", "return text",
         (_LOGS + "test_a_number_is_hidden_wherever_it_stands",),

@@ -20,6 +20,7 @@ _NEITHER = (
     + "test_a_message_that_can_neither_be_processed_nor_refused_holds_the_partition_instead_of_being_lost"
 )  # fmt: skip
 _AWAY = _SHELL + "test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once"
+_REFUSES = _SHELL + "test_a_database_that_refuses_for_want_of_rights_is_waited_for_and_no_message_is_blamed"
 _ORDER = _RELAY + "test_the_order_is_kept_while_the_broker_fails"
 _FOUND = "streams/test_found_by_simulation.py::"
 _PLAIN = "streams/test_plain_records.py::"
@@ -124,19 +125,25 @@ _OF_OWNERS = (
         (_DATABASE + "test_a_row_gives_way_only_to_a_newer_one[sqlite-20]",),
     ),
     Mutant(
-        "a question that no waiting will answer is waited for", "saphan_projections.database",
-        'return "no such table" not in text and', 'return bool(text) or "no such table" not in text and',
+        "a question that no waiting will answer is waited for", "saphan_projections.outages",
+        "return not any(words in str(said)", "return bool(said) or not any(words in str(said)",
         (_DATABASE + "test_a_question_that_no_waiting_will_answer_is_not_called_away[sqlite]",),
     ),
     Mutant(
-        "a server that cannot write its files is blamed on the message", "saphan_projections.database",
+        "a server that cannot write its files is blamed on the message", "saphan_projections.outages",
         '"58", "XX"', '"58"',
         ("projections/test_found_by_chaos.py::"
          "test_a_server_that_cannot_write_its_files_is_waited_for_and_no_message_is_blamed",),
     ),
     Mutant(
-        "a locked file is no outage", "saphan_projections.database",
-        'return "no such table" not in text and', 'return not text and "no such table" not in text and',
+        "a server that never answers is blamed on the message", "saphan_projections.outages",
+        "return isinstance(said, psycopg.OperationalError | psycopg.InterfaceError)",
+        "return type(said) is psycopg.OperationalError",
+        (_DATABASE + "test_a_server_that_accepts_and_never_answers_is_away",),
+    ),
+    Mutant(
+        "a locked file is no outage", "saphan_projections.outages",
+        "return not any(words in str(said)", "return not said and not any(words in str(said)",
         (_DATABASE + "test_a_sqlite_file_that_is_locked_or_lies_nowhere_is_away",),
     ),
 )  # fmt: skip
@@ -161,23 +168,27 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "a message that cannot be refused is passed over",
-        "pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)\n                continue",
-        "pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)", _NEITHER,
+        "await self._pause(what, chunk, error, pause_seconds)\n                continue",
+        "await self._pause(what, chunk, error, pause_seconds)", _NEITHER,
     ),
     _shell(
         "a database that is away is taken for a bad message",
-        "self.thread, work)\n            except DatabaseUnavailable as away:",
-        "self.thread, work)\n            except TimeoutError as away:", _AWAY,
+        "self.thread, work)\n                except DatabaseUnavailable as away:",
+        "self.thread, work)\n                except TimeoutError as away:", _AWAY,
+    ),
+    _shell(
+        "a right that was taken away is blamed on the message",
+        "if not may_blame_a_message(error):", "if error is None:", _REFUSES,
     ),
     _shell(
         "what was read ahead of a commit that failed is kept",
-        'self._processor.reset()\n                log.warning("waiting for the database"',
+        'self._processor.reset()\n                    log.warning("waiting for the database"',
         'log.warning("waiting for the database"', _AWAY,
     ),
     _shell(
         "another owner's chunk is taken for a bad message",
-        "await self._commit(fetch, None)\n        except Fenced as fenced:",
-        "await self._commit(fetch, None)\n        except TimeoutError as fenced:",
+        "await self._commit(fetch, None)\n            except Fenced as fenced:",
+        "await self._commit(fetch, None)\n            except TimeoutError as fenced:",
         _SHELL + "test_a_chunk_of_a_partition_that_another_owner_took_is_dropped_and_the_next_one_processed",
     ),
     _shell(
@@ -217,9 +228,18 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "rows that were sent are forgotten when the database was away between chunks",
-        'self._relay.put_back(sent)\n            log.warning("waiting for the database"',
-        'log.warning("waiting for the database"',
+        "self._relay.put_back(sent)\n            if not isinstance", "if not isinstance",
         _SHELL + "test_rows_that_could_not_be_deleted_between_chunks_are_deleted_with_the_next_one",
+    ),
+    _shell(
+        "a process is up since its last rebalance",
+        "if not self._is_ready:", "if self.name:",
+        _SHELL + "test_the_shell_is_ready_with_its_first_assignment_and_is_not_said_to_be_so_again",
+    ),
+    _shell(
+        "a database that is away is not shown",
+        "with self._database.under_way():", "if self.name:",
+        _SHELL + "test_how_long_the_database_has_been_away_is_shown_until_it_is_back",
     ),
     _shell(
         "a fetch's messages are not handed to the relay",

@@ -1,6 +1,7 @@
 """That rows reach SQLite and PostgreSQL alike, and what counts as a database that is away."""
 
 import os
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -8,12 +9,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import QueuePool, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
+from saphan_projections import database as database_module
 from saphan_projections.database import Database, DatabaseUnavailable, Transaction, create_tables
+from saphan_projections.outages import may_blame_a_message, may_pass
 from saphan_projections.tables import ContributionMonthRow, LinkIdentifierRow, LinkWorkerRow
 
 #: PostgreSQL takes few rows one by one and many by COPY and merge.
@@ -252,6 +256,45 @@ def test_nobody_listening_is_away(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailable), database.transaction():
         pass
     database.close()
+
+
+def test_a_server_that_accepts_and_never_answers_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver has a class of its own for it, without a state of PostgreSQL: it was taken for a message's fault."""
+    monkeypatch.setitem(database_module._KEEPALIVES, "connect_timeout", 2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        database = Database(f"postgresql+psycopg://saphan@127.0.0.1:{silent.getsockname()[1]}/nothing")
+        for look in (database.transaction, database.reading):
+            with pytest.raises(DatabaseUnavailable, match="timeout"), look():
+                pass
+        database.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "away", "message"),
+    [
+        (psycopg.errors.ConnectionTimeout("connection timeout expired"), True, False),
+        (psycopg.InterfaceError("the connection is lost"), True, False),
+        (NoConnectionFree("QueuePool limit reached"), True, False),
+        (psycopg.errors.AdminShutdown(), True, False),
+        (psycopg.errors.InsufficientPrivilege(), False, False),
+        (psycopg.errors.UndefinedTable(), False, False),
+        (psycopg.errors.UniqueViolation(), False, True),
+        (psycopg.errors.ProgramLimitExceeded("index row size exceeds maximum"), False, True),
+        (psycopg.DataError("text fields cannot contain NUL bytes"), False, True),
+        (sqlite3.OperationalError("database is locked"), True, False),
+        (sqlite3.OperationalError("no such table: record"), False, False),
+        (sqlite3.DatabaseError("database disk image is malformed"), False, False),
+        (sqlite3.IntegrityError("NOT NULL constraint failed"), False, True),
+        (ZeroDivisionError(), False, True),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_only_bad_data_is_blamed_on_a_message_and_only_an_outage_is_away(
+    error: Exception, away: bool, message: bool
+) -> None:
+    wrapped = DBAPIError("SELECT 1", None, error)
+    for one in (error, wrapped) if isinstance(error, psycopg.Error | sqlite3.Error) else (error,):
+        assert (may_pass(one), may_blame_a_message(one)) == (away, message)
 
 
 # -- a full disk -----------------------------------------------------------------------------------------------------

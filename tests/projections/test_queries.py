@@ -74,6 +74,15 @@ def test_feeds_tell_how_far_they_were_read(story: InProcessPlatform) -> None:
         assert queries.watermarks(transaction) == {INSURED_PERSONS: parse_time_ms("2026-03-01T00:00:00Z")}
 
 
+def test_a_feed_that_is_empty_and_complete_is_known_to_be_complete(in_process_platform: InProcessPlatform) -> None:
+    """Nothing was kept of it, and after a restart it looked as if it had never been heard of."""
+    in_process_platform.heartbeat(EMPLOYER_PAIRS, "2026-03-01T00:00:00Z")
+    in_process_platform.run()
+    with in_process_platform.link_database.reading() as transaction:
+        (row,) = (row for row in queries.feeds(transaction) if row.feed == EMPLOYER_PAIRS)
+    assert row == (EMPLOYER_PAIRS, 0, 0, None, None, parse_time_ms("2026-03-01T00:00:00Z"))
+
+
 def test_the_newest_alert_comes_first(story: InProcessPlatform) -> None:
     with story.state_database.reading() as transaction:
         found = queries.newest_alerts(transaction, 2)

@@ -35,6 +35,7 @@ def _below(words: tuple[str, ...], command: Any) -> Iterator[tuple[str, Any]]:
 def metrics() -> list[MetricWrapperBase]:
     """Every metric of the platform, by name."""
     import saphan_consumers.watching  # noqa: F401 - registers the consumers' own
+    import saphan_infra.waiting_metrics  # noqa: F401 - registers its own
     from saphan_infra.metrics import REGISTRY
 
     found = {c for c in REGISTRY._names_to_collectors.values() if isinstance(c, MetricWrapperBase)}

@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 
 from saphan_infra import metrics
+from saphan_infra.clock import now_ms
 from saphan_projections.link_store import FeedRead
-from saphan_streams.counting import integrate_chunk, link_fetch
+from saphan_projections.queries import FeedFreshness
+from saphan_schemas.topics import RECORD_FEEDS
+from saphan_streams.counting import integrate_chunk, link_fetch, link_started
 from saphan_streams.integrate import IntegrateCounts
 from saphan_streams.link import LinkCounts
 from saphan_streams.reading import Refusal
@@ -50,6 +53,26 @@ def test_what_link_committed_is_counted(counted: Counted) -> None:
     assert counted.of("saphan_feed_stale_events_total", feed=feed) == 2
     assert counted.of("saphan_rejected_total", stage="link", topic=feed, reason="corrupt") == 2
     assert counted.of("saphan_rejected_total", stage="link", topic=feed, reason="no_key") == 1
+
+
+def test_a_feed_that_fell_silent_before_a_restart_is_as_old_as_its_last_word_and_one_that_never_spoke_older() -> None:
+    silent, unread, never = RECORD_FEEDS[:3]
+    day_ms, now = 86_400_000, now_ms()
+    known = [
+        FeedFreshness(silent, 10, 0, now - 5 * day_ms, now, now - 4 * day_ms),
+        FeedFreshness(unread, 0, 0, None, None, now - 3 * day_ms),
+    ]
+    link_started(known)
+    ages = {
+        (feed, gauge): metrics.REGISTRY.get_sample_value(f"saphan_feed_{gauge}_age_seconds", {"feed": feed})
+        for feed in RECORD_FEEDS
+        for gauge in ("newest_event", "heartbeat")
+    }
+    days = {key: round((seconds or 0) / 86_400) for key, seconds in ages.items()}
+    assert (days[silent, "newest_event"], days[silent, "heartbeat"]) == (5, 4)
+    assert days[unread, "heartbeat"] == 3
+    assert all(days[key] > 10_000 for key in days if key[0] not in {silent, unread})
+    assert days[never, "heartbeat"] > 10_000
 
 
 def test_what_integrate_committed_is_counted(counted: Counted) -> None:

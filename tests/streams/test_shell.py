@@ -1,88 +1,19 @@
 """That a chunk is processed whatever happens around it: database away, a message that breaks the code, another owner."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
 
+import psycopg
 import pytest
 from faust.types import TP
+from shell_runs import TOPIC, Processor, failing, fetch, log_of, run
+from sqlalchemy.exc import DBAPIError
 
-from saphan_infra.producer import BatchProducer, Sendable
+from saphan_infra.metrics import REGISTRY
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_schemas.topics import WORKER_RECORDS
 from saphan_streams import shell as shell_module
-from saphan_streams.relay import Relay
-from saphan_streams.shell import PositionLost, Resumed, Shell, Unsent
-from saphan_streams.transport import Bounds, Chunk, Fetch
-
-TOPIC = "a-topic"
-
-
-class LogRecord(NamedTuple):
-    offset: int
-    value: str
-
-
-class Producer(BatchProducer):
-    """Takes everything at once."""
-
-    def __init__(self) -> None:
-        super().__init__("nowhere:1", "test")
-        self.sent: list[bytes | None] = []
-
-    async def send(self, topic: str, messages: Sequence[Sendable], partition_count: int) -> None:  # noqa: ARG002
-        self.sent += [message.value for message in messages]
-
-    async def stop(self) -> None:
-        return
-
-
-class Processor:
-    """Commits fetches to a list; ``trouble`` is asked before each commit and may raise."""
-
-    def __init__(self, trouble: Callable[[list[str], str | None], None] = lambda *_: None) -> None:
-        self.trouble = trouble
-        self.committed: list[str] = []
-        self.commits = 0
-        self.refused: list[str] = []
-        self.outbox: dict[int, list[OutgoingMessage]] = {}
-        self.claims = [Claim(TOPIC, 0, 0, 1)]
-        self.resets = 0
-        self.released = False
-        self.is_ours = True
-
-    def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:  # noqa: ARG002
-        self.trouble([], None)
-        return Resumed(self.claims, sorted(self.outbox.items()))
-
-    def commit(self, fetch: Fetch, sent: set[int], poison: str | None) -> Unsent | None:
-        values = [record.value for chunk in fetch for record in chunk.records]
-        self.trouble(values, poison)
-        if not self.is_ours:
-            return None
-        self.commits += 1
-        for number in sent:
-            self.outbox.pop(number, None)
-        if poison is None:
-            self.committed += values
-        else:
-            self.refused += [f"{value}: {poison}" for value in values]
-        number = 1 + len(self.committed) + len(self.refused)
-        self.outbox[number] = [OutgoingMessage(WORKER_RECORDS, 0, b"k", value.encode()) for value in values]
-        return [(number, self.outbox[number])]
-
-    def positions(self) -> Mapping[tuple[str, int], int]:
-        return {}
-
-    def reset(self) -> None:
-        self.resets += 1
-
-    def tidy(self, sent: set[int]) -> None:  # noqa: ARG002
-        return
-
-    def release(self) -> None:
-        self.released = True
+from saphan_streams.shell import PositionLost, Shell
 
 
 @pytest.fixture(autouse=True)
@@ -91,57 +22,47 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shell_module, "_RETRY_SECONDS_MIN", 0.0)
 
 
-def fetch(*chunks: Sequence[str]) -> Fetch:
-    """Chunks of the partitions 0, 1, …"""
-    return tuple(
-        Chunk(TOPIC, number, [LogRecord(offset, value) for offset, value in enumerate(values)])
-        for number, values in enumerate(chunks)
-    )
-
-
-def log_of(first: int, end: int) -> Bounds:
-    """A log that holds these offsets."""
-
-    async def bounds() -> Mapping[TP, tuple[int, int]]:
-        return {TP(TOPIC, 0): (first, end)}
-
-    return bounds
-
-
-def run(processor: Processor, work: Callable[[Shell], Coroutine[Any, Any, None]]) -> Producer:
-    """Do the work with a shell around the processor, wait until everything is sent, stop."""
-    producer = Producer()
-
-    async def main() -> None:
-        relay = Relay(producer)
-        shell = Shell("test", processor, relay, lambda: None)
-        relay.start()
-        await work(shell)
-        await relay.drain()
-        await shell.stop()
-
-    asyncio.run(main())
-    return producer
-
-
-def failing(times: int, error: Exception) -> Callable[[list[str], str | None], None]:
-    """Trouble for the first so many tries."""
-    left = [times]
-
-    def trouble(_: list[str], __: str | None) -> None:
-        if left[0]:
-            left[0] -= 1
-            raise error
-
-    return trouble
-
-
 def test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once() -> None:
     processor = Processor(failing(5, DatabaseUnavailable("away")))
     producer = run(processor, lambda shell: shell.handle(fetch(["a", "b"])))
     assert processor.committed == ["a", "b"]
     assert processor.resets == 5
     assert producer.sent == [b"a", b"b"]
+
+
+def test_a_database_that_refuses_for_want_of_rights_is_waited_for_and_no_message_is_blamed() -> None:
+    processor = Processor(failing(5, DBAPIError("INSERT", None, psycopg.errors.InsufficientPrivilege())))
+    producer = run(processor, lambda shell: shell.handle(fetch(["a", "b"], ["c"])))
+    assert processor.committed == ["a", "b", "c"]
+    assert processor.refused == []
+    assert producer.sent == [b"a", b"b", b"c"]
+
+
+def test_a_message_whose_data_the_database_refuses_is_refused() -> None:
+    def trouble(found: list[str], poison: str | None) -> None:
+        if poison is None and "bad" in found:
+            raise DBAPIError("INSERT", None, psycopg.errors.NumericValueOutOfRange())
+
+    processor = Processor(trouble)
+    run(processor, lambda shell: shell.handle(fetch(["a", "bad"], ["c"])))
+    assert processor.committed == ["a", "c"]
+    assert processor.refused == ["bad: processing raised DBAPIError"]
+
+
+def test_how_long_the_database_has_been_away_is_shown_until_it_is_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]
+    monkeypatch.setattr("saphan_infra.waiting_metrics.monotonic_seconds", lambda: now[0])
+    shown = []
+
+    def trouble(_: list[str], __: str | None) -> None:
+        shown.append(REGISTRY.get_sample_value("saphan_waiting_seconds", {"app": "test", "service": "database"}))
+        now[0] += 7
+        if len(shown) < 3:
+            raise DatabaseUnavailable("away")
+
+    run(Processor(trouble), lambda shell: shell.handle(fetch(["a"])))
+    assert shown == [0, 7, 14]
+    assert REGISTRY.get_sample_value("saphan_waiting_seconds", {"app": "test", "service": "database"}) == 0
 
 
 def test_an_assignment_waits_while_the_database_is_away() -> None:
@@ -153,6 +74,19 @@ def test_an_assignment_waits_while_the_database_is_away() -> None:
 
     run(processor, resume)
     assert found == {TP(TOPIC, 0): 0}
+
+
+def test_the_shell_is_ready_with_its_first_assignment_and_is_not_said_to_be_so_again() -> None:
+    """`saphan status` showed the last rebalance as the moment since when a process is up."""
+    times: list[int] = []
+    processor = Processor(failing(2, DatabaseUnavailable("away")))
+
+    async def work(shell: Shell) -> None:
+        for number in range(3):
+            await shell.resume([TP(TOPIC, 0)], log_of(0, 10))
+            assert len(times) == 1, number
+
+    run(processor, work, lambda: times.append(1))
 
 
 def test_a_chunk_of_a_partition_that_another_owner_took_is_dropped_and_the_next_one_processed() -> None:
@@ -290,20 +224,22 @@ def test_rows_whose_deletion_failed_with_their_chunk_are_deleted_with_the_next_o
 
 
 def test_rows_that_could_not_be_deleted_between_chunks_are_deleted_with_the_next_one() -> None:
-    class Away(Processor):
-        def tidy(self, sent: set[int]) -> None:  # noqa: ARG002
-            raise DatabaseUnavailable("away")
+    for error in (DatabaseUnavailable("away"), DBAPIError("DELETE", None, psycopg.errors.InsufficientPrivilege())):
 
-    processor = Away()
+        class Away(Processor):
+            def tidy(self, sent: set[int], error: Exception = error) -> None:  # noqa: ARG002
+                raise error
 
-    async def work(shell: Shell) -> None:
-        await shell.handle(fetch(["a"]))
-        await shell._relay.drain()
-        await shell.tidy()
-        await shell.handle(fetch(["b"]))
+        processor = Away()
 
-    run(processor, work)
-    assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"b"]]
+        async def work(shell: Shell) -> None:
+            await shell.handle(fetch(["a"]))
+            await shell._relay.drain()
+            await shell.tidy()
+            await shell.handle(fetch(["b"]))
+
+        run(processor, work)
+        assert [[message.value for message in row] for row in processor.outbox.values()] == [[b"b"]]
 
 
 def test_rows_that_were_sent_are_deleted_later_when_the_next_chunk_is_not_ours() -> None:
