@@ -21,6 +21,7 @@ from saphan_publishers.dates import as_of_ms
 from saphan_publishers.delivery import Delivery, DeliveryRefused
 from saphan_publishers.directories import DEFAULT_ORDER, NothingToPublish, feed_files
 from saphan_publishers.formats import FORMATS, Reading
+from saphan_publishers.heartbeats import refused_claim
 from saphan_publishers.input_files import ENCODINGS
 from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_publishers.mapping import MappingError
@@ -157,9 +158,17 @@ def _heartbeat_ms(asked: str | None) -> int | None:
     if asked == "now":
         return now_ms()
     try:
-        return as_of_ms(asked)
-    except Unreadable as refused:
-        _stop(f"--heartbeat is {asked!r}; expected now, {refused.expected}, or a day such as 2026-11-23.", EXIT_USAGE)
+        until_ms = as_of_ms(asked)
+    except Unreadable as error:
+        _stop(f"--heartbeat is {asked!r}; expected now, {error.expected}, or a day such as 2026-11-23.", EXIT_USAGE)
+    refused = refused_claim(until_ms, now_ms())
+    if refused is not None:
+        _stop(
+            f"--heartbeat is {asked!r}, which is {refused.found}; expected {refused.expected}. It says what is "
+            "published already, and cannot be taken back: give a time that has come, or now.",
+            EXIT_USAGE,
+        )
+    return until_ms
 
 
 def _report_path(request: Request, settings: Settings) -> Path:

@@ -12,7 +12,7 @@ from saphan_infra.clock import now_ms
 from saphan_infra.producer import Message
 from saphan_publishers.dates import iso_time_ms
 from saphan_publishers.delivery import Broker, Delivery
-from saphan_publishers.heartbeats import completed
+from saphan_publishers.heartbeats import completed, refused_claim
 from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_publishers.messages import MessageMaker, NotEncodable, heartbeat_maker
 from saphan_publishers.record_form import record_form
@@ -127,9 +127,14 @@ class Publisher:
     def heartbeat(self, complete_until: datetime | str) -> None:
         """Say that every change made before ``complete_until`` is published, after flushing all records.
 
-        Raises ValueError for a time without an offset, BrokerUnavailable.
+        Raises ValueError for a time without an offset, and for one that is yet to come or of another era: it would
+        make employers look late before their day, and cannot be taken back. Raises BrokerUnavailable.
         """
         until_ms = _moment_ms(complete_until)
+        refused = refused_claim(until_ms, now_ms())
+        if refused is not None:
+            message = f"complete_until: found {refused.found}, expected {refused.expected}"
+            raise ValueError(message)
         self.flush()
         self._run(self._beat(until_ms))
 

@@ -11,7 +11,7 @@ from saphan_infra.producer import Message
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.first_seen import FirstSeen
 from saphan_publishers.formats import Reading, rows_of
-from saphan_publishers.heartbeats import completed, heartbeat_rows, withheld
+from saphan_publishers.heartbeats import completed, heartbeat_rows, refused_claim, withheld
 from saphan_publishers.input_files import STDIN, InputFile, open_input
 from saphan_publishers.messages import heartbeat_maker
 from saphan_publishers.outcomes import FileOutcome, Outcome
@@ -47,9 +47,16 @@ class Order:
 
 
 class Publication:
-    """One run over some files. ``on_progress`` is called after each chunk, from the event loop."""
+    """One run over some files. ``on_progress`` is called after each chunk, from the event loop.
+
+    Raises ValueError for an order of heartbeats that nobody would believe: before anything is published.
+    """
 
     def __init__(self, order: Order, report: Report, on_progress: Callable[[Outcome, float], None]) -> None:
+        refused = None if order.heartbeat_ms is None else refused_claim(order.heartbeat_ms, now_ms())
+        if refused is not None:
+            message = f"heartbeat_ms: found {refused.found}, expected {refused.expected}"
+            raise ValueError(message)
         self._order = order
         self._report = report
         self._on_progress = on_progress

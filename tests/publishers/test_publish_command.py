@@ -109,6 +109,8 @@ def test_a_file_that_cannot_be_read_exits_1_and_the_others_are_published(saphan:
         ([EMPLOYER_PAIRS, "a.jsonl", "--as-of", "23/11/2569"], "--as-of"),
         ([EMPLOYER_PAIRS, "a.jsonl", "--as-of", "2569-11-23"], "Buddhist"),
         ([EMPLOYER_PAIRS, "a.jsonl", "--heartbeat", "soon"], "--heartbeat"),
+        ([EMPLOYER_PAIRS, "a.jsonl", "--heartbeat", "2099-01-01"], "give a time that has come"),
+        ([EMPLOYER_PAIRS, "a.jsonl", "--heartbeat", "1999-01-01"], "a time from 2000-01-01 on"),
         ([EMPLOYER_PAIRS, "a.jsonl", "--mapping", "absent.toml"], "absent.toml"),
     ],
 )

@@ -76,6 +76,15 @@ def test_a_heartbeat_without_a_time_zone_is_refused(broker: Any, moment: Any) ->
         publisher.heartbeat(moment)
 
 
+@pytest.mark.parametrize(
+    "moment", ["2099-01-01T00:00:00+07:00", datetime(2569, 11, 23, tzinfo=UTC), datetime(1999, 1, 1, tzinfo=UTC)]
+)
+def test_a_heartbeat_that_nobody_could_believe_is_refused_and_nothing_is_sent(broker: Any, moment: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS) as publisher, pytest.raises(ValueError, match="complete_until: found"):
+        publisher.heartbeat(moment)
+    assert HEARTBEATS not in broker.topics
+
+
 def test_what_kafka_did_not_take_goes_with_the_next_call(new_broker: Any) -> None:
     broker = new_broker(failures=1)
     with Publisher(broker, EMPLOYMENTS, wait_seconds_max=0) as publisher:
