@@ -28,7 +28,7 @@ from saphan_publishers.mapping import MappingError
 from saphan_publishers.mapping_file import read_mapping
 from saphan_publishers.outcomes import Outcome
 from saphan_publishers.publishing import Order, Publication
-from saphan_publishers.reports import Report
+from saphan_publishers.reports import Report, ReportFailed
 from saphan_publishers.rows import Unreadable
 from saphan_schemas.values import format_time_ms
 
@@ -76,13 +76,21 @@ def publish_files(request: Request) -> None:
         _stop(str(error), EXIT_USAGE)
     except ServiceUnavailable as error:
         _stop(str(error), EXIT_UNREACHABLE)
-    report = Report(_report_path(request, settings), always=request.report is not None)
+    inputs = [path for _, path in order.files]
+    try:
+        report = Report(_report_path(request, settings), inputs, always=request.report is not None)
+    except ReportFailed as error:
+        _stop(str(error), EXIT_USAGE)
     publication = Publication(order, report, _Progress())
     try:
         asyncio.run(publication.run())
     except (BrokerUnavailable, DeliveryRefused) as error:
         _summarise(publication.outcome, as_json=request.as_json)
         _stop(f"{error} What was acknowledged stays; run the same command again, nothing is doubled.", EXIT_UNREACHABLE)
+    except ReportFailed as error:
+        # What is wrong with the rows could not be told: going on would lose it.
+        _summarise(publication.outcome, as_json=request.as_json)
+        _stop(f"{error} What was published stays; run the same command again, nothing is doubled.", EXIT_FAILED)
     except KeyboardInterrupt:
         _summarise(publication.outcome, as_json=request.as_json)
         _stop("Stopped. Run the same command again to publish the rest; nothing is doubled.", EXIT_INTERRUPTED)
