@@ -117,6 +117,37 @@ def test_rejected_rows_of_files_of_one_name_are_all_kept(saphan: Saphan, tmp_pat
     assert kept == {"x.jsonl": ["PAIR-0"], "2-x.jsonl": ["PAIR-1"], "3-x.jsonl": ["PAIR-2"], "2-2-x.jsonl": ["PAIR-3"]}
 
 
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [("there", "Is a directory"), ("in.jsonl/below/r.jsonl", "Not a directory"), ("/proc/none/r.jsonl", "/proc/none")],
+)
+def test_a_report_that_cannot_be_made_exits_2_and_says_so(
+    saphan: Saphan, tmp_path: Path, report: str, said: str
+) -> None:
+    (tmp_path / "there").mkdir()
+    result = saphan(write(tmp_path / "in.jsonl", pair(1)), "--report", report)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "The report cannot be written" in result.stderr
+    assert said in result.stderr
+
+
+def test_a_full_disk_under_the_report_exits_1_and_blames_no_input(saphan: Saphan, tmp_path: Path) -> None:
+    (tmp_path / "r.jsonl").symlink_to("/dev/full")
+    result = saphan(write(tmp_path / "in.jsonl", bad(1)), "--report", tmp_path / "r.jsonl", "--json")
+    assert result.exit_code == 1
+    assert "The report cannot be written" in result.stderr
+    assert "No space left on device" in result.stderr
+    assert json.loads(result.stdout)["files"][0]["failure"] is None
+
+
+def test_a_place_for_rejected_rows_that_is_taken_exits_1_and_blames_no_input(saphan: Saphan, tmp_path: Path) -> None:
+    (tmp_path / "r.rejected").write_bytes(b"")
+    result = saphan(write(tmp_path / "in.jsonl", bad(1)), "--report", tmp_path / "r.jsonl", "--json")
+    assert result.exit_code == 1
+    assert "r.rejected" in result.stderr
+    assert json.loads(result.stdout)["files"][0]["failure"] is None
+
+
 def test_only_the_owner_reads_a_report_also_where_everybody_read_the_one_before(saphan: Saphan, tmp_path: Path) -> None:
     places = [tmp_path / name for name in ("r.jsonl", "r.summary.txt", "r.rejected/a.jsonl")]
     for place in places:
