@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from saphan_infra.data_dir import make_private
 from saphan_publishers.input_files import open_input
 from saphan_publishers.rows import FileProblem
 
@@ -54,7 +55,7 @@ class FirstSeen:
         return self.known_ms(content_hash) or now_ms
 
     def _note(self, content_hash: str, now_ms: int) -> None:
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_private(self._directory)
         # Written aside and linked, so that of two publishers at once both take the first one's time, and a crash
         # leaves no empty file.
         aside = self._directory / f".{content_hash}.{os.getpid()}"

@@ -6,6 +6,8 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import IO
 
+from saphan_infra.data_dir import make_private
+
 _PREFIX = ".saphan-"
 _SUFFIX = ".partial"
 
@@ -26,7 +28,7 @@ class WrittenAside:
             return
         # Where a link leads, so that the link stays.
         self._target = path.resolve()
-        self._target.parent.mkdir(parents=True, exist_ok=True)
+        make_private(self._target.parent)
         descriptor, name = mkstemp(_SUFFIX, _PREFIX, self._target.parent)
         self._file = os.fdopen(descriptor, "wb")
         self._aside = Path(name)
