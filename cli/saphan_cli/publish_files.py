@@ -136,7 +136,10 @@ def _files(request: Request) -> list[tuple[str, str]]:
     if not request.files:
         _stop(f"No file was named for {request.feed}; give one or more, or - for standard input.", EXIT_USAGE)
     for name in request.files:
-        if name != "-" and not Path(name).is_file():
+        path = Path(name)
+        if path.is_dir():
+            _stop(f"{name!r} is a directory; give its files, or --dir {name} for its <topic>.jsonl.", EXIT_USAGE)
+        if name != "-" and not path.is_file() and not path.is_fifo():
             _stop(f"There is no file {name!r}; check the path.", EXIT_USAGE)
     return [(request.feed, name) for name in request.files]
 
@@ -215,8 +218,9 @@ def _summarise(outcome: Outcome, *, as_json: bool) -> None:
             typer.echo(
                 f"{file.feed} {file.file}: {file.published:,} of {file.rows:,} rows {verb}, {file.rejected:,} rejected"
             )
+        told = "heartbeat that would be sent" if outcome.dry_run else "heartbeat"
         for heartbeat in outcome.heartbeats:
-            typer.echo(f"heartbeat: {heartbeat}")
+            typer.echo(f"{told}: {heartbeat}")
     for file in outcome.files:
         if file.failure is not None:
             _tell(f"{file.file}: {file.failure}")

@@ -203,6 +203,10 @@ class Publication:
             self.outcome.heartbeats.append(f"{feed} {format_time_ms(until_ms)}")
 
     def _first_seen_ms(self, topic: str, path: str) -> int:
+        if not Path(path).is_file():
+            # It would have to be read twice.
+            todo = "Give --as-of with the day (or time) at which the data was taken, such as --as-of 2026-11-23."
+            raise FileProblem("no_as_of", "a pipe without versions and without --as-of", "the time of the data", todo)
         content_hash = self._first_seen.content_hash(path, self._order.reading.words(topic))
         # Two files of one run must not count from the same millisecond: the later one shall win.
         self._latest_ms = max(now_ms(), self._latest_ms + 1)

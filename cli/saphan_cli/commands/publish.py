@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 _FEED_HELP = "Topic of the feed, such as doe.employments.v1; feed-heartbeats.v1 for heartbeats."
-_FILES_HELP = "Files (also .gz); - is standard input, read to its end."
+_FILES_HELP = "Files or pipes (also .gz); - is standard input, read to its end."
 _DIR_HELP = "Publish every <topic>.jsonl (or .jsonl.gz) of a directory: feeds first, heartbeats last."
 _ORDER_HELP = "With --dir: topics that go first, separated by commas, in this order."
 _FORMAT_HELP = "jsonl, csv or monthly (the SSO's fixed-width file); default: by the first bytes."
