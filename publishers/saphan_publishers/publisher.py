@@ -61,6 +61,8 @@ class Publisher:
     ``datetime.date`` or "YYYY-MM-DD" (common era); times as aware ``datetime`` or ISO 8601 with an offset. It is the
     whole record after the change, with ``record_id``, ``version`` (rises with each change) and ``changed_at``.
 
+    The feed's topic must be there: ``saphan up`` makes it, with as many copies as the platform's settings say.
+
     Calls come from one thread. Records leave in batches of ``batch_records_max`` and at :meth:`flush`; leaving the
     ``with`` block flushes. While Kafka is away calls wait up to ``wait_seconds_max`` (None: for ever), then raise
     BrokerUnavailable; what was not acknowledged is kept and goes with the next call.
@@ -101,7 +103,7 @@ class Publisher:
         self.close()
 
     def open(self) -> None:
-        """Connect and make sure of the topics. Raises BrokerUnavailable."""
+        """Connect and make sure of the topics. Raises BrokerUnavailable, and DeliveryRefused where one is missing."""
         self._thread.start()
         try:
             self._run(self._delivery.open([self.feed, HEARTBEATS]))
