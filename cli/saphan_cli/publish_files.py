@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import json
-import logging
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import NoReturn
 
 import typer
 
+from saphan_cli import exits
 from saphan_infra.availability import BrokerUnavailable, ServiceUnavailable
 from saphan_infra.clock import now_ms
 from saphan_infra.kafka_security import aiokafka_security
@@ -65,9 +65,7 @@ def publish_files(request: Request) -> None:
     # Rows are many small objects without cycles: collecting them as often as usual costs a tenth of the rate.
     gc.freeze()
     gc.set_threshold(_GARBAGE_THRESHOLD, 20, 20)
-    # Both clients log each failed try; this command tells its own waiting.
-    for name in ("aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    exits.quiet_clients()
     try:
         settings = load_settings()
         use_schema_ids(settings)

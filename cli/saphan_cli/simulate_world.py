@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -92,9 +91,7 @@ def _written(request: Request, world: World) -> dict[str, Any]:
 
 
 def _published(request: Request, world: World) -> dict[str, Any]:
-    # Both clients log each failed try; this command tells its own waiting.
-    for name in ("aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    exits.quiet_clients()
     settings = load_settings()
     use_schema_ids(settings)
     publishing = _Publishing(settings, request)
