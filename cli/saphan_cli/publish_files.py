@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import typer
 
-from saphan_cli import exits
+from saphan_cli import exits, public_key
 from saphan_infra.availability import BrokerUnavailable, ServiceUnavailable
 from saphan_infra.clock import now_ms
 from saphan_infra.kafka_security import aiokafka_security
@@ -74,6 +74,7 @@ def publish_files(request: Request) -> None:
         _stop(str(error), EXIT_USAGE)
     except ServiceUnavailable as error:
         _stop(str(error), EXIT_UNREACHABLE)
+    _mind_the_key(order, settings)
     inputs = [path for _, path in order.files]
     try:
         report = Report(_report_path(request, settings), inputs, always=request.report is not None)
@@ -158,6 +159,17 @@ def _reading(request: Request, settings: Settings, topics: Sequence[str]) -> Rea
     except Unreadable as refused:
         _stop(f"--as-of is {request.as_of!r}; expected {refused.expected}, or a day such as 2026-11-23.", EXIT_USAGE)
     return Reading(settings.pseudonym_key.get_secret_value(), file_format, mapping, encoding, as_of)
+
+
+def _mind_the_key(order: Order, settings: Settings) -> None:
+    if not public_key.is_public(settings):
+        return
+    hashes = public_key.makes_hashes(order.files, order.reading)
+    if hashes and order.delivery is not None and not public_key.is_on_this_machine(settings):
+        # What is out cannot be called back, and under a key of one's own it would be other records.
+        _stop(f"Nothing was published. {public_key.WARNING}", EXIT_USAGE)
+    if hashes is not False:
+        _tell(f"Warning: {public_key.WARNING}")
 
 
 def _heartbeat_ms(asked: str | None) -> int | None:
