@@ -44,8 +44,9 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Publish an agency's files to its feed; bad rows go to a report.
 
-        Exit codes: 0 all rows published; 1 a file could not be read (to its end); 2 wrong usage, mapping or settings;
-        3 Kafka could not be reached; 4 some rows were rejected. Publishing again what was published changes nothing.
+        Exit codes: 0 all rows published; 1 a file could not be read (to its end) or the report not be written; 2 wrong
+        usage, mapping or settings; 3 Kafka could not be reached; 4 some rows were rejected. Publishing again what was
+        published changes nothing.
         """
         from saphan_cli.publish_files import Request, publish_files
 
