@@ -19,7 +19,7 @@ _LOCKS = {"run": "requirements.lock", "test": "requirements-test.lock"}
 def main(group: str, stamp: str) -> int:
     """Make what is missing, one process at a time. The exit code."""
     state = CHECKOUT / ".saphan"
-    state.mkdir(exist_ok=True)
+    state.mkdir(mode=0o700, exist_ok=True)
     with (state / "environment.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _stamp_path(group).is_file() and _stamp_path(group).read_text(encoding="utf-8") == stamp:

@@ -54,7 +54,7 @@ def _silence_stdout() -> None:
 
 
 def settings() -> "Settings":
-    """The settings, with logs as they say. Raises SettingsError."""
+    """The settings, with logs as they say, of Kafka's clients only at level DEBUG. Raises SettingsError."""
     from saphan_infra.logs import configure
     from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.settings import load_settings
@@ -62,6 +62,8 @@ def settings() -> "Settings":
     found = load_settings()
     use_schema_ids(found)
     configure(found.log_level, found.log_format)
+    if found.log_level != "DEBUG":
+        exits.quiet_clients()
     return found
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from saphan_cli import exits, many_rows
+from saphan_cli import exits, many_rows, public_key
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import now_ms
 from saphan_infra.kafka_security import aiokafka_security
@@ -19,13 +19,14 @@ from saphan_publishers.dates import as_of_ms
 from saphan_publishers.delivery import Delivery, DeliveryRefused
 from saphan_publishers.directories import DEFAULT_ORDER, NothingToPublish, feed_files
 from saphan_publishers.formats import FORMATS, Reading
+from saphan_publishers.heartbeats import refused_claim
 from saphan_publishers.input_files import ENCODINGS
 from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_publishers.mapping import MappingError
 from saphan_publishers.mapping_file import read_mapping
 from saphan_publishers.outcomes import Outcome
 from saphan_publishers.publishing import Order, Publication
-from saphan_publishers.reports import Report
+from saphan_publishers.reports import Report, ReportFailed
 from saphan_publishers.rows import Unreadable
 from saphan_schemas.values import format_time_ms
 
@@ -53,12 +54,17 @@ class Request:
 def publish_files(request: Request) -> None:
     """Do what the command line asks; leaves by typer.Exit with the exit code."""
     many_rows.collect_seldom()
-    many_rows.silence_clients()
+    exits.quiet_clients()
     with exits.told():
         settings = load_settings()
         use_schema_ids(settings)
         order = _order(request, settings)
-    report = Report(_report_path(request, settings), always=request.report is not None)
+    _mind_the_key(order, settings)
+    inputs = [path for _, path in order.files]
+    try:
+        report = Report(_report_path(request, settings), inputs, always=request.report is not None)
+    except ReportFailed as error:
+        exits.stop(str(error), exits.USAGE)
     publication = Publication(order, report, _Progress())
     try:
         asyncio.run(publication.run())
@@ -67,6 +73,10 @@ def publish_files(request: Request) -> None:
         exits.stop(
             f"{error} What was acknowledged stays; run the same command again, nothing is doubled.", exits.UNREACHABLE
         )
+    except ReportFailed as error:
+        # What is wrong with the rows could not be told: going on would lose it.
+        _summarise(publication.outcome, as_json=request.as_json)
+        exits.stop(f"{error} What was published stays; run the same command again, nothing is doubled.", exits.FAILED)
     except KeyboardInterrupt:
         _summarise(publication.outcome, as_json=request.as_json)
         exits.stop("Stopped. Run the same command again to publish the rest; nothing is doubled.", exits.INTERRUPTED)
@@ -112,7 +122,10 @@ def _files(request: Request) -> list[tuple[str, str]]:
     if not request.files:
         exits.stop(f"No file was named for {request.feed}; give one or more, or - for standard input.", exits.USAGE)
     for name in request.files:
-        if name != "-" and not Path(name).is_file():
+        path = Path(name)
+        if path.is_dir():
+            exits.stop(f"{name!r} is a directory; give its files, or --dir {name} for its <topic>.jsonl.", exits.USAGE)
+        if name != "-" and not path.is_file() and not path.is_fifo():
             exits.stop(f"There is no file {name!r}; check the path.", exits.USAGE)
     return [(request.feed, name) for name in request.files]
 
@@ -137,6 +150,17 @@ def _reading(request: Request, settings: Settings, topics: Sequence[str]) -> Rea
     return Reading(settings.pseudonym_key.get_secret_value(), file_format, mapping, encoding, as_of)
 
 
+def _mind_the_key(order: Order, settings: Settings) -> None:
+    if not public_key.is_public(settings):
+        return
+    hashes = public_key.makes_hashes(order.files, order.reading)
+    if hashes and order.delivery is not None and not public_key.is_on_this_machine(settings):
+        # What is out cannot be called back, and under a key of one's own it would be other records.
+        exits.stop(f"Nothing was published. {public_key.WARNING}", exits.USAGE)
+    if hashes is not False:
+        exits.tell(f"Warning: {public_key.WARNING}")
+
+
 def _heartbeat_ms(asked: str | None) -> int | None:
     if asked is None:
         return None
@@ -144,11 +168,19 @@ def _heartbeat_ms(asked: str | None) -> int | None:
     if asked == "now":
         return now_ms()
     try:
-        return as_of_ms(asked)
-    except Unreadable as refused:
+        until_ms = as_of_ms(asked)
+    except Unreadable as error:
         exits.stop(
-            f"--heartbeat is {asked!r}; expected now, {refused.expected}, or a day such as 2026-11-23.", exits.USAGE
+            f"--heartbeat is {asked!r}; expected now, {error.expected}, or a day such as 2026-11-23.", exits.USAGE
         )
+    refused = refused_claim(until_ms, now_ms())
+    if refused is not None:
+        exits.stop(
+            f"--heartbeat is {asked!r}, which is {refused.found}; expected {refused.expected}. It says what is "
+            "published already, and cannot be taken back: give a time that has come, or now.",
+            exits.USAGE,
+        )
+    return until_ms
 
 
 def _report_path(request: Request, settings: Settings) -> Path:
@@ -187,8 +219,9 @@ def _summarise(outcome: Outcome, *, as_json: bool) -> None:
             typer.echo(
                 f"{file.feed} {file.file}: {file.published:,} of {file.rows:,} rows {verb}, {file.rejected:,} rejected"
             )
+        told = "heartbeat that would be sent" if outcome.dry_run else "heartbeat"
         for heartbeat in outcome.heartbeats:
-            typer.echo(f"heartbeat: {heartbeat}")
+            typer.echo(f"{told}: {heartbeat}")
     for file in outcome.files:
         if file.failure is not None:
             exits.tell(f"{file.file}: {file.failure}")

@@ -16,6 +16,7 @@ from saphan_cli import exits, many_rows
 from saphan_cli.simulated_feeds import SIMULATED_TOPICS, SimulatedFeeds
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
+from saphan_infra.data_dir import make_private
 from saphan_infra.kafka_security import aiokafka_security
 from saphan_infra.schema_ids import use_schema_ids
 from saphan_infra.settings import Settings, load_settings
@@ -86,13 +87,13 @@ def _written(request: Request, world: World) -> dict[str, Any]:
 
 
 def _published(request: Request, world: World) -> dict[str, Any]:
-    many_rows.silence_clients()
+    exits.quiet_clients()
     settings = load_settings()
     use_schema_ids(settings)
     publishing = _Publishing(settings, request)
     try:
         publishing.reach()
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        make_private(settings.data_dir)
         if request.out is not None:
             prepare(request.out, force=request.force)
         with scratch_beside(request.out or settings.data_dir) as scratch:

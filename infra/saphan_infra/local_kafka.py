@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from saphan_infra.availability import BrokerUnavailable
+from saphan_infra.data_dir import make_private
 from saphan_infra.maven import Report, exclusive, fetch, locked, to_stderr
 from saphan_infra.owned_process import OwnedProcess, free_port, port_is_free, read_json, tail, wait_until, write_json
 from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX
@@ -98,7 +99,9 @@ class LocalKafka:
             report=self._report,
             repository_url=self._maven_repository_url,
         )
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_private(self._directory.parent)
+        # The log holds every record whole. Nobody else has anything to do in there.
+        self._directory.mkdir(mode=0o700, exist_ok=True)
         with exclusive(self._directory / "start.lock"):
             running = self.process
             # One that was just killed may look alive for a moment.

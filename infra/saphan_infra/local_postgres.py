@@ -2,11 +2,9 @@
 
 import os
 import platform
-import pwd
 import secrets
 import shutil
 import signal
-import stat
 import subprocess
 import tarfile
 import tempfile
@@ -20,12 +18,13 @@ import psycopg
 
 from saphan_infra.availability import DatabaseServerUnavailable
 from saphan_infra.clock import monotonic_seconds, wait_seconds
+from saphan_infra.data_dir import make_private
 from saphan_infra.maven import Report, exclusive, fetch, locked, to_stderr
+from saphan_infra.other_user import other_identity, other_may_enter
 from saphan_infra.owned_process import OwnedProcess, free_port, read_json, tail, write_json
 
 STATE_FILE = "postgres.json"
 USER = "saphan"
-_ROOT = 0
 _PATIENCE_SECONDS = 20
 _RELAUNCH_SECONDS = 0.5
 _PLATFORMS = {
@@ -57,7 +56,7 @@ class LocalPostgres:
         self._durable = durable
         self._report = report
         self._maven_repository_url = maven_repository_url
-        self._identity = _other_identity() if os.geteuid() == _ROOT else {}
+        self._identity = other_identity()
 
     @property
     def log_path(self) -> Path:
@@ -82,7 +81,7 @@ class LocalPostgres:
 
         Data of an earlier run is kept. Raises DatabaseServerUnavailable and DownloadFailed.
         """
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_private(self._directory)
         if self._identity:
             self._directory.chmod(0o711)
             self._check_reachable()
@@ -225,7 +224,7 @@ class LocalPostgres:
     def _binaries(self) -> Path:
         """The unpacked server, where the identity that runs it can reach it."""
         base = self._cache_dir
-        if self._identity and not _others_may_enter(base):
+        if self._identity and not other_may_enter(base):
             base = self._directory
         service = f"postgres-{_platform()}"
         files = locked(service)
@@ -243,7 +242,7 @@ class LocalPostgres:
         return target
 
     def _check_reachable(self) -> None:
-        if not _others_may_enter(self._directory):
+        if not other_may_enter(self._directory):
             message = (
                 f"PostgreSQL does not run as root, and the user `nobody` cannot reach {self._directory}. Run saphan as "
                 "another user, or set SAPHAN_DATA_DIR to a directory that others may enter (chmod o+x on each parent)."
@@ -277,20 +276,6 @@ def _unpack(jar: Path, target: Path) -> None:
         incoming.replace(target)
     finally:
         shutil.rmtree(incoming, ignore_errors=True)
-
-
-def _others_may_enter(path: Path) -> bool:
-    existing = [part for part in (path, *path.parents) if part.exists()]
-    return all(part.stat().st_mode & stat.S_IXOTH for part in existing)
-
-
-def _other_identity() -> dict[str, Any]:
-    try:
-        nobody = pwd.getpwnam("nobody")
-    except KeyError:
-        message = "PostgreSQL does not run as root and there is no user `nobody` here. Run saphan as another user."
-        raise DatabaseServerUnavailable(message) from None
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
 def _environment() -> dict[str, str]:

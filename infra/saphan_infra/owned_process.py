@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from saphan_infra.clock import monotonic_seconds, wait_seconds
+from saphan_infra.data_dir import make_private
 
 _POLL_SECONDS = 0.05
 #: Below what systems give to outgoing connections: a client that retries a dead port there could meet itself.
@@ -146,7 +147,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
     """Replace a state file in one step, so that nobody reads half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent)
     incoming = path.with_name(f".{path.name}.{os.getpid()}")
     incoming.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
     incoming.replace(path)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import IO
 
 from saphan_infra.availability import ServiceUnavailable
+from saphan_infra.data_dir import make_private
 from saphan_infra.kafka_admin import ensure_topics, wait_for_broker
 from saphan_infra.kafka_security import kafka_python_security
 from saphan_infra.local_kafka import LocalKafka
@@ -138,7 +139,7 @@ class Platform:
 
     def _take_lock(self) -> None:
         path = self._settings.data_dir / "run" / "platform.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         handle = path.open("w")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

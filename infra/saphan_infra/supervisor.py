@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saphan_infra.clock import monotonic_seconds
+from saphan_infra.data_dir import make_private
 from saphan_infra.maven import Report, to_stderr, unfailing
 from saphan_infra.owned_process import OwnedProcess, read_json, tail, write_json
 from saphan_infra.roles import Role, RoleStatus, announced, log_path, state_path
@@ -59,7 +60,7 @@ class Supervisor:
     def start(self) -> None:
         """Start every role, after ending what a supervisor that was killed has left behind, and watch them."""
         self.end_leftovers()
-        (self.data_dir / "logs").mkdir(parents=True, exist_ok=True)
+        make_private(self.data_dir / "logs")
         self._stopping.clear()
         with self._lock:
             self._children = {role.name: _Child(role) for role in self.roles}

@@ -1,7 +1,7 @@
 """Whether a database's tables are those of this version, and how they become so, however many processes start at once."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from alembic import command
@@ -64,7 +64,13 @@ def _opened(database_url: str, schema: str | None) -> Iterator[Database]:
 def _make_place(database_url: str) -> None:
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite" and url.database:
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+        path = Path(url.database)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            # link's rows hold names and numbers. SQLite gives the files beside it the rights that this one has, and
+            # says itself what is wrong when there is no room.
+            with suppress(OSError):
+                path.touch(mode=0o600)
 
 
 def _config() -> Config:

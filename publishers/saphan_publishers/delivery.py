@@ -41,7 +41,7 @@ class Broker(Protocol):
         """A new producer."""
 
     def ensure_topics(self, names: Iterable[str]) -> dict[str, int]:
-        """Create missing topics; how many partitions each has. Raises BrokerUnavailable."""
+        """Make sure that topics are there; how many partitions each has. Raises BrokerUnavailable, DeliveryRefused."""
 
     def end_offsets(self, topic: str) -> dict[int, int]:
         """The next offset of each partition. Raises BrokerUnavailable."""
@@ -70,7 +70,7 @@ class Delivery:
         self._producer: Producer | None = None
 
     async def open(self, topics: Iterable[str]) -> None:
-        """Make sure of the topics. Raises BrokerUnavailable."""
+        """Make sure of the topics. Raises BrokerUnavailable or DeliveryRefused."""
         wanted = list(topics)
         counts = await self._patiently(
             "making sure of the topics", lambda: asyncio.to_thread(self._broker.ensure_topics, wanted)

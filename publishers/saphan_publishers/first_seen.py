@@ -2,8 +2,11 @@
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from saphan_infra.data_dir import make_private
 from saphan_publishers.input_files import open_input
 from saphan_publishers.rows import FileProblem
 
@@ -29,22 +32,30 @@ class FirstSeen:
         return digest.hexdigest()
 
     def known_ms(self, content_hash: str) -> int | None:
-        """When this content was first published, None for never."""
+        """When this content was first published, None for never. Raises FileProblem."""
+        with self._told():
+            try:
+                text = (self._directory / content_hash).read_text(encoding="ascii")
+            except FileNotFoundError:
+                return None
         try:
-            return int((self._directory / content_hash).read_text(encoding="ascii"))
-        except FileNotFoundError:
-            return None
+            return int(text)
         except ValueError:
             found = f"{self._directory / content_hash} without a time in it"
             todo = "Give --as-of with the day of the file, then delete that file."
             raise FileProblem("first_seen_unreadable", found, "milliseconds since 1970", todo) from None
 
     def remember(self, content_hash: str, now_ms: int) -> int:
-        """Note ``now_ms`` unless a time is known already; the time that counts."""
+        """Note ``now_ms`` unless a time is known already; the time that counts. Raises FileProblem."""
         known = self.known_ms(content_hash)
         if known is not None:
             return known
-        self._directory.mkdir(parents=True, exist_ok=True)
+        with self._told():
+            self._note(content_hash, now_ms)
+        return self.known_ms(content_hash) or now_ms
+
+    def _note(self, content_hash: str, now_ms: int) -> None:
+        make_private(self._directory)
         # Written aside and linked, so that of two publishers at once both take the first one's time, and a crash
         # leaves no empty file.
         aside = self._directory / f".{content_hash}.{os.getpid()}"
@@ -55,4 +66,13 @@ class FirstSeen:
             pass
         finally:
             aside.unlink()
-        return self.known_ms(content_hash) or now_ms
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Trouble with what is noted here, which is not trouble with the agency's file."""
+        try:
+            yield
+        except OSError as error:
+            found = f"{self._directory}, where it is noted when a file was first published: {error.strerror}"
+            todo = "Make room and rights there, or give --as-of with the day of the file."
+            raise FileProblem("first_seen_unusable", found, "a directory to read and to write", todo) from error

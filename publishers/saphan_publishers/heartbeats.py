@@ -5,6 +5,7 @@ from typing import Any
 
 from saphan_publishers.dates import iso_time_ms
 from saphan_publishers.rows import Unreadable, row_error
+from saphan_schemas.heartbeat_rules import claim_problems
 from saphan_schemas.rules import Problem
 from saphan_schemas.topics import RECORD_FEEDS
 
@@ -45,6 +46,11 @@ def withheld(feed: str, incomplete: Collection[str]) -> Problem | None:
         "Correct and publish them, then send the heartbeat again, or say --heartbeat-anyway"
     )
     return row_error("feed_incomplete", "feed", feed, expected)
+
+
+def refused_claim(complete_until_ms: int, now_ms: int) -> Problem | None:
+    """Why a heartbeat that says this now cannot go out; None when it can be believed."""
+    return next((found for found in claim_problems(complete_until_ms, now_ms) if found.severity == "error"), None)
 
 
 def completed(record: Mapping[str, Any], ends: Mapping[int, int], now_ms: int) -> dict[str, Any]:

@@ -74,6 +74,11 @@ class ColumnMapping:
                 named += [part for part in rule.parts if part not in own]
         return tuple(dict.fromkeys(named))
 
+    @property
+    def hashes(self) -> bool:
+        """Whether an id is a hash with the pseudonym key."""
+        return any(rule.hashed for rule in [self.record_id, *(rule.identity for rule in self.fields)] if rule)
+
 
 def identity_mapping(feed: str) -> ColumnMapping:
     """The mapping of a file whose headers are the schema's own field names, with ISO dates and satang."""

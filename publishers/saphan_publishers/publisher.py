@@ -12,7 +12,7 @@ from saphan_infra.clock import now_ms
 from saphan_infra.producer import Message
 from saphan_publishers.dates import iso_time_ms
 from saphan_publishers.delivery import Broker, Delivery
-from saphan_publishers.heartbeats import completed
+from saphan_publishers.heartbeats import completed, refused_claim
 from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_publishers.messages import MessageMaker, NotEncodable, heartbeat_maker
 from saphan_publishers.record_form import record_form
@@ -37,6 +37,21 @@ class InvalidRecord(ValueError):
         self.problems = problems
 
 
+class FeedIncomplete(RuntimeError):
+    """A heartbeat that was not sent, because records were refused: an alert could accuse somebody wrongly.
+
+    ``refused`` is how many of them nobody has published since in a form that the feed takes.
+    """
+
+    def __init__(self, feed: str, refused: int) -> None:
+        super().__init__(
+            f"no heartbeat for {feed}: it is not complete, records that this publisher refused: {refused}; expected each "
+            "of them published in a valid form, under the same record_id. Correct and publish them, then send the "
+            "heartbeat again, or say heartbeat(..., anyway=True)"
+        )
+        self.refused = refused
+
+
 class Publisher:
     """Publishes the records of one feed.
 
@@ -45,6 +60,8 @@ class Publisher:
     A record is a mapping of the schema's field names to plain values: text; whole numbers; True or False; dates as
     ``datetime.date`` or "YYYY-MM-DD" (common era); times as aware ``datetime`` or ISO 8601 with an offset. It is the
     whole record after the change, with ``record_id``, ``version`` (rises with each change) and ``changed_at``.
+
+    The feed's topic must be there: ``saphan up`` makes it, with as many copies as the platform's settings say.
 
     Calls come from one thread. Records leave in batches of ``batch_records_max`` and at :meth:`flush`; leaving the
     ``with`` block flushes. While Kafka is away calls wait up to ``wait_seconds_max`` (None: for ever), then raise
@@ -68,6 +85,8 @@ class Publisher:
         self._form = record_form(feed)
         self._maker = MessageMaker(feed)
         self._waiting: list[Message] = []
+        self._refused_ids: set[str] = set()
+        self._refused_without_id = 0
         self._batch_records_max = batch_records_max
         broker = KafkaBroker(bootstrap, security=security) if isinstance(bootstrap, str) else bootstrap
         self._delivery = Delivery(broker, on_wait or (lambda _sentence: None), wait_seconds_max)
@@ -83,7 +102,7 @@ class Publisher:
         self.close()
 
     def open(self) -> None:
-        """Connect and make sure of the topics. Raises BrokerUnavailable; then it may be opened again."""
+        """Connect. Raises BrokerUnavailable, then it may be opened again, and DeliveryRefused where a topic is missing."""
         if self._running is not None:
             message = f"the publisher of {self.feed} is open already"
             raise RuntimeError(message)
@@ -109,16 +128,19 @@ class Publisher:
     def publish(self, record: Mapping[str, Any]) -> list[Problem]:
         """Validate the record and take it into the batch; the warnings about it.
 
-        Raises InvalidRecord; and, when the batch is full, what :meth:`flush` raises.
+        Raises InvalidRecord; and, when the batch is full, what :meth:`flush` raises. A refused record withholds
+        heartbeats until it was published in a valid form.
         """
         wire, found = self._form.to_wire(record)
         problems = record_problems(self.feed, wire, found)
         if problems and is_rejected(problems):
-            raise InvalidRecord(problems)
+            raise self._refused(wire, problems)
         try:
             message = self._maker.message(wire)
         except NotEncodable as refused:
-            raise InvalidRecord([*problems, row_error(refused.code, "", "the record", refused.expected)]) from None
+            told = [*problems, row_error(refused.code, "", "the record", refused.expected)]
+            raise self._refused(wire, told) from None
+        self._refused_ids.discard(wire["record_id"])
         self._waiting.append(message)
         if len(self._waiting) >= self._batch_records_max:
             self.flush()
@@ -130,14 +152,32 @@ class Publisher:
             self._run(self._delivery.send(self.feed, self._waiting))
             self._waiting = []
 
-    def heartbeat(self, complete_until: datetime | str) -> None:
+    def heartbeat(self, complete_until: datetime | str, *, anyway: bool = False) -> None:
         """Say that every change made before ``complete_until`` is published, after flushing all records.
 
-        Raises ValueError for a time without an offset, BrokerUnavailable.
+        Raises FeedIncomplete, with the records flushed, while records that this publisher refused are still missing:
+        an insured person among them would make an employer look guilty. ``anyway`` sends it all the same.
+        Raises ValueError for a time without an offset, and for one that is yet to come or of another era: it would
+        make employers look late before their day, and cannot be taken back. Raises BrokerUnavailable.
         """
         until_ms = _moment_ms(complete_until)
+        refused = refused_claim(until_ms, now_ms())
+        if refused is not None:
+            message = f"complete_until: found {refused.found}, expected {refused.expected}"
+            raise ValueError(message)
         self.flush()
+        refused_records = len(self._refused_ids) + self._refused_without_id
+        if refused_records and not anyway:
+            raise FeedIncomplete(self.feed, refused_records)
         self._run(self._beat(until_ms))
+
+    def _refused(self, wire: Mapping[str, Any], problems: list[Problem]) -> InvalidRecord:
+        record_id = wire.get("record_id")
+        if isinstance(record_id, str):
+            self._refused_ids.add(record_id)
+        else:
+            self._refused_without_id += 1
+        return InvalidRecord(problems)
 
     async def _beat(self, until_ms: int) -> None:
         record = {"feed": self.feed, "complete_until": until_ms, "end_offsets": None, "sent_at": None}

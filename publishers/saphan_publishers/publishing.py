@@ -11,7 +11,7 @@ from saphan_infra.producer import Message
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.first_seen import FirstSeen
 from saphan_publishers.formats import Reading, rows_of
-from saphan_publishers.heartbeats import completed, parsed_heartbeat, withheld
+from saphan_publishers.heartbeats import completed, parsed_heartbeat, refused_claim, withheld
 from saphan_publishers.input_files import STDIN, InputFile, open_input
 from saphan_publishers.json_lines import json_rows
 from saphan_publishers.messages import NotEncodable, heartbeat_maker
@@ -48,9 +48,16 @@ class Order:
 
 
 class Publication:
-    """One run over some files. ``on_progress`` is called after each chunk, from the event loop."""
+    """One run over some files. ``on_progress`` is called after each chunk, from the event loop.
+
+    Raises ValueError for an order of heartbeats that nobody would believe: before anything is published.
+    """
 
     def __init__(self, order: Order, report: Report, on_progress: Callable[[Outcome, float], None]) -> None:
+        refused = None if order.heartbeat_ms is None else refused_claim(order.heartbeat_ms, now_ms())
+        if refused is not None:
+            message = f"heartbeat_ms: found {refused.found}, expected {refused.expected}"
+            raise ValueError(message)
         self._order = order
         self._report = report
         self._on_progress = on_progress
@@ -202,6 +209,10 @@ class Publication:
             self.outcome.heartbeats.append(f"{feed} {format_time_ms(until_ms)}")
 
     def _first_seen_ms(self, topic: str, path: str) -> int:
+        if not Path(path).is_file():
+            # It would have to be read twice.
+            todo = "Give --as-of with the day (or time) at which the data was taken, such as --as-of 2026-11-23."
+            raise FileProblem("no_as_of", "a pipe without versions and without --as-of", "the time of the data", todo)
         content_hash = self._first_seen.content_hash(path, self._order.reading.words(topic))
         # Two files of one run must not count from the same millisecond: the later one shall win.
         self._latest_ms = max(now_ms(), self._latest_ms + 1)

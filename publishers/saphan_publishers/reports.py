@@ -1,45 +1,61 @@
 """What an agency gets to read and to correct: every problem with its place, and every rejected row as it came."""
 
+import itertools
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 
+from saphan_publishers.input_files import STDIN
 from saphan_publishers.rows import FileProblem, Row
+from saphan_publishers.written_aside import WrittenAside
 from saphan_schemas.rules import Problem
 
 #: So many warnings of one kind are told for each file; all are counted. Every error is told.
 WARNINGS_TOLD_MAX = 1000
 _EXAMPLES_MAX = 3
-#: Reports show what was found, which may be personal: only the owner reads them.
-_OWNER_ONLY = 0o600
+_STDIN_DESCRIPTOR = 0
+
+
+class ReportFailed(Exception):
+    """The report cannot be written where it was asked for. The text says what was found and what to do."""
 
 
 class Report:
     """One publication's report: ``path`` (JSON Lines), a summary for people beside it, and the rejected rows.
 
     ``path`` = reports/hires.jsonl makes reports/hires.summary.txt and reports/hires.rejected/<name of the file>.
-    Nothing is written before the first problem, unless ``always``.
+    Nothing is written before the first problem, unless ``always``. Each file gets its name when it is whole. Reports
+    show what was found, which may be personal: only the owner reads them. None takes the place of one of ``inputs``,
+    the files that are published: they may be the corrected rows of the last report. Every method raises ReportFailed.
     """
 
-    def __init__(self, path: Path, *, always: bool = False) -> None:
+    def __init__(self, path: Path, inputs: Iterable[str] = (), *, always: bool = False) -> None:
         self.path = path
         self.summary_path = path.with_suffix(".summary.txt")
         self.rejected_dir = path.with_suffix(".rejected")
-        self._problems: IO[bytes] | None = None
-        self._rejected: IO[bytes] | None = None
-        self._rejected_names: Counter[str] = Counter()
+        self._inputs = {found for name in inputs if (found := _identity(name)) is not None}
+        self._problems: WrittenAside | None = None
+        self._rejected: WrittenAside | None = None
+        self._rejected_names: set[str] = set()
         self._preamble = b""
         self._file = ""
         self._counts: dict[tuple[str, str, str, str], int] = Counter()
         self._examples: dict[tuple[str, str, str, str], list[str]] = defaultdict(list)
         self._corrections: list[str] = []
         self._failures: list[str] = []
+        for place in (path, self.summary_path):
+            if _identity(str(place)) in self._inputs:
+                raise ReportFailed(
+                    f"The report would take the place of {place}, which is to be published. Name another place."
+                )
         if always:
-            self._problems = _created(path)
+            with _told_of(path):
+                self._problems = WrittenAside(path)
 
     @property
     def written(self) -> bool:
@@ -71,12 +87,22 @@ class Report:
 
     def close(self, summary: Iterable[str]) -> None:
         """Write the summary for people, beginning with these lines, and close all files."""
-        self._close_rejected()
+        try:
+            self._close_rejected()
+        finally:
+            self._close_problems(summary)
+
+    def _close_problems(self, summary: Iterable[str]) -> None:
         if self._problems is None:
             return
-        self._problems.close()
-        with _created(self.summary_path) as file:
-            file.write("\n".join([*summary, *self._told()]).encode("utf-8") + b"\n")
+        with _told_of(self.path):
+            self._problems.close()
+        with _told_of(self.summary_path):
+            file = WrittenAside(self.summary_path)
+            try:
+                file.write("\n".join([*summary, *self._told()]).encode("utf-8") + b"\n")
+            finally:
+                file.close()
 
     def _note(self, line: int, record_id: Any, problem: Problem, outcome: str) -> None:
         kind = (self._file, problem.severity, problem.code, problem.field)
@@ -89,31 +115,39 @@ class Report:
         self._write(row)
 
     def _write(self, row: dict[str, Any]) -> None:
-        if self._problems is None:
-            self._problems = _created(self.path)
-        self._problems.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+        with _told_of(self.path):
+            if self._problems is None:
+                self._problems = WrittenAside(self.path)
+            self._problems.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
     def _keep(self, row: Row) -> None:
-        if self._rejected is None:
-            path = self._rejected_path()
-            self._rejected = _created(path)
-            self._preamble = b""
-            self._corrections.append(f"{self._file}: rejected rows are in {path}")
-        if row.preamble != self._preamble:
-            self._rejected.write(row.preamble)
-            self._preamble = row.preamble
-        self._rejected.write(row.raw if row.raw.endswith(b"\n") else row.raw + b"\n")
+        with _told_of(self.rejected_dir):
+            if self._rejected is None:
+                path = self._rejected_path()
+                self._rejected = WrittenAside(path)
+                self._preamble = b""
+                self._corrections.append(f"{self._file}: rejected rows are in {path}")
+            if row.preamble != self._preamble:
+                self._rejected.write(row.preamble)
+                self._preamble = row.preamble
+            self._rejected.write(row.raw if row.raw.endswith(b"\n") else row.raw + b"\n")
 
     def _rejected_path(self) -> Path:
+        """The first name that neither an earlier file of this run nor an input has."""
         name = Path(self._file).name.removesuffix(".gz").replace("standard input", "stdin")
-        self._rejected_names[name] += 1
-        again = self._rejected_names[name]
-        return self.rejected_dir / (name if again == 1 else f"{again}-{name}")
+        names = itertools.chain([name], (f"{number}-{name}" for number in itertools.count(2)))
+        free = next(name for name in names if name not in self._rejected_names and not self._is_input(name))
+        self._rejected_names.add(free)
+        return self.rejected_dir / free
+
+    def _is_input(self, name: str) -> bool:
+        return _identity(str(self.rejected_dir / name)) in self._inputs
 
     def _close_rejected(self) -> None:
-        if self._rejected is not None:
-            self._rejected.close()
-            self._rejected = None
+        kept, self._rejected = self._rejected, None
+        if kept is not None:
+            with _told_of(self.rejected_dir):
+                kept.close()
 
     def _told(self) -> Iterable[str]:
         yield from self._failures
@@ -133,6 +167,23 @@ class Report:
             yield "Correct them there (or at their source) and publish that file again with the same options."
 
 
-def _created(path: Path) -> IO[bytes]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY), "wb")
+def _identity(path: str) -> tuple[int, int] | None:
+    """What is the same for all names of one file; None when there is no file (yet)."""
+    try:
+        found = os.fstat(_STDIN_DESCRIPTOR) if path == STDIN else Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        place = f"{path} ({error.filename})" if error.filename not in {None, str(path)} else str(path)
+        raise ReportFailed(
+            f"The report cannot be written to {place}: {why}. Name another place with --report, or make room and rights "
+            "there."
+        ) from error

@@ -115,9 +115,9 @@ class Agencies:
                 if sent_ms < self.window.end_ms:
                     yield feed, sent_ms, complete_until_ms
 
-    def complete_until_ms(self, feed: str) -> int | None:
-        """What the feed's newest heartbeat before the end says; None when there was none."""
-        return max((until for name, _, until in self.heartbeats() if name == feed), default=None)
+    def newest_heartbeat(self, feed: str) -> tuple[int, int] | None:
+        """(sent, complete until) of the feed's newest heartbeat before the end; None when there was none."""
+        return max(((sent, until) for name, sent, until in self.heartbeats() if name == feed), default=None)
 
 
 def _batch_days(window: Window, cadence: str, monthly_day: int, silent: set[int]) -> set[int]:

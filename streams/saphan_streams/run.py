@@ -14,6 +14,7 @@ import faust
 from faust.types import TP
 
 from saphan_infra import clock
+from saphan_infra.data_dir import make_private
 from saphan_infra.kafka_admin import ensure_topics, wait_for_broker
 from saphan_infra.kafka_security import aiokafka_security, kafka_python_security
 from saphan_infra.logs import get_logger
@@ -206,7 +207,7 @@ def worker_id_key(settings: Settings) -> bytes:
 
 def _wait_for_services(app: str, settings: Settings, database_url: str) -> None:
     """Return when database and broker answer, tables are up to date and topics are there. Raises SettingsError."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(settings.data_dir)
     with Wait(app, "database").under_way():
         _patiently("waiting for the database", lambda: migrate(database_url))
     security = kafka_python_security(settings)

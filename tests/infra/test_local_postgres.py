@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from saphan_infra.availability import DatabaseServerUnavailable
-from saphan_infra.data_dir import local_bootstrap, local_database_url
+from saphan_infra.data_dir import local_bootstrap, local_database_url, make_private
 from saphan_infra.local_postgres import LocalPostgres
 
 pytestmark = pytest.mark.postgres
@@ -90,6 +90,20 @@ def test_before_the_first_start_there_is_no_address(tmp_path: Path) -> None:
 
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as somebody else")
+
+
+@as_root
+def test_it_starts_below_a_data_directory_that_saphan_made_for_its_owner_alone(java_cache: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="saphan-postgres-") as directory:
+        Path(directory).chmod(0o711)
+        data_dir = Path(directory) / "data"
+        make_private(data_dir)
+        server = LocalPostgres(data_dir / "postgres", java_cache, durable=False)
+        try:
+            assert _rows(server.start(), "SELECT 1") == [(1,)]
+        finally:
+            server.stop()
+        assert data_dir.stat().st_mode & 0o067 == 0, "its user passes through; nobody lists it, no other user enters"
 
 
 @as_root

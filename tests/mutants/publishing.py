@@ -164,6 +164,19 @@ _OF_ROWS = (
         (_SENDING + "test_a_heartbeat_in_a_directory_waits_for_the_rejected_rows_of_its_feed",),
     ),
     Mutant(
+        "a program's heartbeat goes out though its records were refused", "saphan_publishers.publisher",
+        "if refused_records and not anyway:", "if not self.feed:",
+        ("publishers/test_publisher_class.py::test_a_heartbeat_is_withheld_until_every_refused_record_was_published",),
+    ),
+    Mutant(
+        "a heartbeat about the future is believed", "saphan_schemas.heartbeat_rules",
+        "told = error if complete_until_ms - sent_at_ms > CLOCKS_DIFFER_MS_MAX else warning", "told = warning",
+        ("streams/test_reading.py::test_a_heartbeat_about_the_future_is_refused_and_those_around_it_count",
+         "publishers/test_publisher_class.py::"
+         "test_a_heartbeat_that_nobody_could_believe_is_refused_and_nothing_is_sent"
+         "[2099-01-01T00:00:00+07:00]"),
+    ),
+    Mutant(
         "a heartbeat names no end offsets", "saphan_publishers.heartbeats",
         "for partition, offset in sorted(ends.items())]", "for partition, offset in ()]",
         (_SENDING + "test_a_heartbeat_names_the_ends_of_the_feed_after_the_last_row",),

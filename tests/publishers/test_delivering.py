@@ -108,6 +108,15 @@ def test_a_heartbeat_names_the_ends_of_the_feed_after_the_last_row(
     assert broker.topics[HEARTBEATS][0].key == EMPLOYER_PAIRS.encode()
 
 
+def test_an_order_of_a_heartbeat_about_the_future_is_refused_before_anything_is_published(
+    publish_files: PublishFiles, broker: Any, tmp_path: Path
+) -> None:
+    path = write(tmp_path, EMPLOYER_PAIRS, pair(1))
+    with pytest.raises(ValueError, match="heartbeat_ms: found 2099-"):
+        publish_files(EMPLOYER_PAIRS, path, heartbeat_ms=parse_time_ms("2099-01-01T00:00:00Z"))
+    assert broker.topics == {}
+
+
 def test_no_heartbeat_goes_out_without_being_asked_for(
     publish_files: PublishFiles, broker: Any, tmp_path: Path
 ) -> None:
@@ -158,6 +167,7 @@ def test_a_file_of_heartbeats_gets_the_end_offsets_that_it_leaves_open(
         ({"feed": EMPLOYMENTS}, "complete_until", "missing"),
         ({"feed": EMPLOYMENTS, "complete_until": "2569-11-22T17:00:00Z"}, "complete_until", "buddhist_era"),
         ({"feed": EMPLOYMENTS, "complete_until": "2026-11-22"}, "complete_until", "time_unreadable"),
+        ({"feed": EMPLOYMENTS, "complete_until": "2099-11-22T17:00:00Z"}, "complete_until", "complete_in_future"),
         ({"feed": EMPLOYMENTS, "complete_until": "2026-11-22T17:00:00Z", "until": 1}, "until", "unknown_field"),
         (
             {"feed": EMPLOYMENTS, "complete_until": "2026-11-22T17:00:00Z", "end_offsets": [{"partition": 0}]},

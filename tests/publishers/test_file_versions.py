@@ -157,3 +157,13 @@ def test_seen_records_grows() -> None:
     seen = SeenRecords()
     assert all(seen.add(f"E-{number}", b"") is None for number in range(20_000))
     assert all(seen.add(f"E-{number}", b"") is True for number in range(20_000))
+
+
+@pytest.mark.parametrize("place", ["taken/first-seen", "/proc/none/first-seen"])
+def test_a_place_that_cannot_note_when_a_file_was_first_seen_is_told_and_not_blamed_on_the_file(
+    tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "taken").write_bytes(b"")
+    with pytest.raises(FileProblem, match=r"first-seen, where it is noted .* give --as-of") as told:
+        FirstSeen(tmp_path / place).remember("00", 1)
+    assert told.value.code == "first_seen_unusable"

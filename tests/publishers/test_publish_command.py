@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,7 @@ def test_a_file_that_cannot_be_read_exits_1_and_the_others_are_published(saphan:
         (["doe.employment.v1", "a.jsonl"], "There is no feed"),
         ([EMPLOYER_PAIRS], "No file was named"),
         ([EMPLOYER_PAIRS, "absent.jsonl"], "There is no file"),
+        ([EMPLOYER_PAIRS, "."], "--dir ."),
         ([EMPLOYER_PAIRS, "a.jsonl", "--order", "x"], "--order belongs to --dir"),
         ([EMPLOYER_PAIRS, "a.jsonl", "--dir", "."], "not both"),
         (["--dir", "absent"], "<topic>.jsonl"),
@@ -109,6 +111,8 @@ def test_a_file_that_cannot_be_read_exits_1_and_the_others_are_published(saphan:
         ([EMPLOYER_PAIRS, "a.jsonl", "--as-of", "23/11/2569"], "--as-of"),
         ([EMPLOYER_PAIRS, "a.jsonl", "--as-of", "2569-11-23"], "Buddhist"),
         ([EMPLOYER_PAIRS, "a.jsonl", "--heartbeat", "soon"], "--heartbeat"),
+        ([EMPLOYER_PAIRS, "a.jsonl", "--heartbeat", "2099-01-01"], "give a time that has come"),
+        ([EMPLOYER_PAIRS, "a.jsonl", "--heartbeat", "1999-01-01"], "a time from 2000-01-01 on"),
         ([EMPLOYER_PAIRS, "a.jsonl", "--mapping", "absent.toml"], "absent.toml"),
     ],
 )
@@ -156,6 +160,38 @@ def test_a_directory_is_published_by_its_file_names(saphan: Saphan, tmp_path: Pa
     result = saphan("--dir", directory, "--dry-run", "--json")
     assert result.exit_code == 0
     assert [file["feed"] for file in json.loads(result.stdout)["files"]] == [EMPLOYER_PAIRS, "feed-heartbeats.v1"]
+
+
+def test_a_dry_run_says_of_a_heartbeat_that_it_would_be_sent(saphan: Saphan, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", pair(1))
+    result = saphan(EMPLOYER_PAIRS, path, "--dry-run", "--heartbeat", "2026-03-01")
+    assert result.exit_code == 0
+    assert f"heartbeat that would be sent: {EMPLOYER_PAIRS} 2026-02-28T17:00:00Z" in result.stdout
+
+
+_ROW_WITHOUT_VERSION = b"record_id,sso_account,sso_branch,employer_id\nPAIR-1,7100000001,000000,D-1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "code"),
+    [
+        (json.dumps(pair(1)).encode(), [], 0),
+        (_ROW_WITHOUT_VERSION, ["--as-of", "2026-11-23"], 0),
+        (_ROW_WITHOUT_VERSION, [], 1),
+    ],
+)
+def test_a_pipe_is_read_and_what_has_no_versions_needs_its_day(
+    saphan: Saphan, tmp_path: Path, content: bytes, options: list[str], code: int
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Opening waits for the other end, so that both begin together.
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,), daemon=True)
+    writer.start()
+    result = saphan(EMPLOYER_PAIRS, pipe, "--dry-run", *options)
+    writer.join()
+    assert result.exit_code == code
+    assert "1 of 1 rows would be published" in result.stdout or "--as-of" in result.stderr
 
 
 def test_no_value_of_a_row_is_written_to_the_screen(saphan: Saphan, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from saphan_infra.availability import BrokerUnavailable
-from saphan_publishers.publisher import InvalidRecord, Publisher
+from saphan_publishers.publisher import FeedIncomplete, InvalidRecord, Publisher
 from saphan_schemas.identifiers import check_digit
 from saphan_schemas.topics import EMPLOYMENTS, HEARTBEATS
 from saphan_schemas.values import date_to_days, parse_time_ms
@@ -76,6 +76,44 @@ def test_a_heartbeat_follows_all_records(broker: Any) -> None:
 def test_a_heartbeat_without_a_time_zone_is_refused(broker: Any, moment: Any) -> None:
     with Publisher(broker, EMPLOYMENTS) as publisher, pytest.raises(ValueError, match="complete_until"):
         publisher.heartbeat(moment)
+
+
+@pytest.mark.parametrize(
+    "moment", ["2099-01-01T00:00:00+07:00", datetime(2569, 11, 23, tzinfo=UTC), datetime(1999, 1, 1, tzinfo=UTC)]
+)
+def test_a_heartbeat_that_nobody_could_believe_is_refused_and_nothing_is_sent(broker: Any, moment: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS) as publisher, pytest.raises(ValueError, match="complete_until: found"):
+        publisher.heartbeat(moment)
+    assert HEARTBEATS not in broker.topics
+
+
+def test_a_heartbeat_is_withheld_until_every_refused_record_was_published(broker: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS) as publisher:
+        publisher.publish(hire())
+        for number in (2, 3):
+            with pytest.raises(InvalidRecord):
+                publisher.publish(hire(record_id=f"E-{number}", start_date="2569-11-01"))
+        with pytest.raises(FeedIncomplete, match="refused: 2") as withheld:
+            publisher.heartbeat("2026-11-23T00:00:00+07:00")
+        assert (withheld.value.refused, HEARTBEATS in broker.topics) == (2, False)
+        assert len(broker.records(EMPLOYMENTS)) == 1, "what was taken is flushed all the same"
+        publisher.publish(hire(record_id="E-2"))
+        with pytest.raises(FeedIncomplete, match="refused: 1"):
+            publisher.heartbeat("2026-11-23T00:00:00+07:00")
+        publisher.publish(hire(record_id="E-3", version=2))
+        publisher.heartbeat("2026-11-23T00:00:00+07:00")
+    assert len(broker.records(HEARTBEATS)) == 1
+
+
+def test_a_refused_record_without_an_id_withholds_heartbeats_unless_told_otherwise(broker: Any) -> None:
+    with Publisher(broker, EMPLOYMENTS) as publisher:
+        with pytest.raises(InvalidRecord):
+            publisher.publish({"version": 1})
+        publisher.publish(hire())
+        with pytest.raises(FeedIncomplete):
+            publisher.heartbeat("2026-11-23T00:00:00+07:00")
+        publisher.heartbeat("2026-11-23T00:00:00+07:00", anyway=True)
+    assert len(broker.records(HEARTBEATS)) == 1
 
 
 def test_what_kafka_did_not_take_goes_with_the_next_call(new_broker: Any) -> None:

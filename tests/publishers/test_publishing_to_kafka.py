@@ -12,8 +12,9 @@ from kafka_log import read_all
 from typer.testing import CliRunner, Result
 
 from saphan_cli.commands import publish
-from saphan_infra.kafka_admin import end_offsets
+from saphan_infra.kafka_admin import delete_topics, end_offsets, partition_counts
 from saphan_infra.producer import partition_of
+from saphan_publishers.delivery import DeliveryRefused
 from saphan_publishers.publisher import Publisher
 from saphan_schemas.codec import Codec
 from saphan_schemas.topics import EMPLOYER_PAIRS, HEARTBEATS, SSO_EMPLOYERS
@@ -91,3 +92,16 @@ def test_the_class_publishes_and_its_heartbeat_names_the_real_end(
     assert {row["partition"]: row["offset"] for row in beat["end_offsets"]} == end_offsets(
         kafka_bootstrap, SSO_EMPLOYERS
     )
+
+
+def test_the_class_makes_no_topic_of_the_platform_and_says_at_once_which_is_missing(
+    kafka_bootstrap: str, clean_topics: Callable[[Iterable[str]], None]
+) -> None:
+    clean_topics([SSO_EMPLOYERS, HEARTBEATS])
+    delete_topics(kafka_bootstrap, [SSO_EMPLOYERS])
+    try:
+        with pytest.raises(DeliveryRefused, match=rf"no topic {SSO_EMPLOYERS};"):
+            Publisher(kafka_bootstrap, SSO_EMPLOYERS).open()
+        assert partition_counts(kafka_bootstrap, [SSO_EMPLOYERS]) == {}
+    finally:
+        clean_topics([SSO_EMPLOYERS])

@@ -224,13 +224,26 @@ def test_a_heartbeat_that_cannot_be_believed_is_told() -> None:
     assert codes(HEARTBEATS, good(HEARTBEATS, complete_until="2569-03-01T17:00:00Z")) == {
         ("complete_until", "buddhist_era", "error")
     }
-    assert codes(HEARTBEATS, good(HEARTBEATS, sent_at="2026-02-01T00:00:00Z")) == {
-        ("complete_until", "complete_in_future", "warning")
-    }
     assert codes(HEARTBEATS, {"feed": STAYS}) == {
         ("complete_until", "required", "error"),
         ("sent_at", "required", "error"),
     }
+
+
+@pytest.mark.parametrize(
+    ("sent_at", "found"),
+    [
+        ("2026-02-28T17:00:00Z", set()),
+        ("2026-02-28T16:59:59Z", {("complete_until", "complete_in_future", "warning")}),
+        ("2026-02-28T16:55:00Z", {("complete_until", "complete_in_future", "warning")}),
+        ("2026-02-28T16:54:59Z", {("complete_until", "complete_in_future", "error")}),
+        ("2026-02-01T00:00:00Z", {("complete_until", "complete_in_future", "error")}),
+    ],
+)
+def test_a_heartbeat_about_the_future_is_refused_beyond_what_two_clocks_may_differ(
+    sent_at: str, found: set[tuple[str, str, str]]
+) -> None:
+    assert codes(HEARTBEATS, good(HEARTBEATS, complete_until="2026-02-28T17:00:00Z", sent_at=sent_at)) == found
 
 
 def test_a_topic_that_is_no_feed_has_no_rules() -> None:

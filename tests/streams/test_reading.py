@@ -129,12 +129,12 @@ def test_a_message_that_fits_into_no_letter_does_not_hold_up_what_follows() -> N
     assert len(letter.value) < 10_000
 
 
-def _heartbeat(feed: str, without: int = 0) -> bytes:
+def _heartbeat(feed: str, without: int = 0, complete_until: int = 1_770_000_000_000) -> bytes:
     """One that names the ends of the feed's two partitions, but of the first ``without``."""
     ends = [{"partition": number, "offset": 5} for number in range(without, 2)]
     return CODEC.encode(
         HEARTBEATS,
-        {"feed": feed, "complete_until": 1_770_000_000_000, "sent_at": 1_770_000_000_000, "end_offsets": ends},
+        {"feed": feed, "complete_until": complete_until, "sent_at": 1_770_000_000_000, "end_offsets": ends},
     )
 
 
@@ -162,6 +162,17 @@ def test_a_heartbeat_of_a_feed_that_there_is_not_is_refused() -> None:
     found = read_feed_chunk(CODEC, chunk(HEARTBEATS, (b"no.feed.v1", _heartbeat("no.feed.v1"))), MESSAGE_BYTES_MAX)
     assert not found.heartbeats
     assert [row.reason.startswith("invalid_") for row in found.refusals] == [True]
+
+
+def test_a_heartbeat_about_the_future_is_refused_and_those_around_it_count() -> None:
+    values = [
+        _heartbeat(EMPLOYMENTS),
+        _heartbeat(EMPLOYMENTS, complete_until=4_070_908_800_000),
+        _heartbeat(EMPLOYMENTS),
+    ]
+    found = read_feed_chunk(CODEC, chunk(HEARTBEATS, *((EMPLOYMENTS.encode(), v) for v in values)), MESSAGE_BYTES_MAX)
+    assert [row.offset for row in found.heartbeats] == [100, 102]
+    assert [row.reason for row in found.refusals] == ["invalid_complete_in_future"]
 
 
 KEPT_OF_GOOD = kept_of(EMPLOYMENTS, CODEC.decode(EMPLOYMENTS, GOOD))

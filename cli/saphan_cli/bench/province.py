@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from saphan_infra.clock import now_ms
 from saphan_infra.kafka_admin import end_offsets
 from saphan_infra.machine import processes_at_once
 from saphan_infra.producer import BatchProducer, Message
@@ -74,9 +73,11 @@ class Province:
                     spool.add(spooled_wire(*event))
             yield from _messages(spool, self._newcomer_events)
 
-    def complete_until_ms(self, feed: str) -> int | None:
-        """Up to when the simulated agency says that its feed is complete; None when it says nothing."""
-        return self._world.agencies.complete_until_ms(feed)
+    def newest_heartbeat(self, feed: str) -> dict[str, int] | None:
+        """Up to when the simulated agency says that its feed is complete, and when; None when it says nothing."""
+        beat = self._world.agencies.newest_heartbeat(feed)
+        # Sent in the province's own time: beside this machine's it could speak of the future, which nobody believes.
+        return None if beat is None else {"sent_at": beat[0], "complete_until": beat[1]}
 
 
 @contextmanager
@@ -130,11 +131,10 @@ async def _heartbeats(bootstrap: str, province: Province) -> list[Message]:
     maker = heartbeat_maker()
     found = []
     for feed in RECORD_FEEDS:
-        until_ms = province.complete_until_ms(feed)
-        if until_ms is None:
+        beat = province.newest_heartbeat(feed)
+        if beat is None:
             continue
         ends = await asyncio.to_thread(end_offsets, bootstrap, feed)
         offsets = [{"partition": partition, "offset": offset} for partition, offset in sorted(ends.items())]
-        record = {"feed": feed, "complete_until": until_ms, "end_offsets": offsets, "sent_at": now_ms()}
-        found.append(maker.heartbeat(record))
+        found.append(maker.heartbeat({"feed": feed, **beat, "end_offsets": offsets}))
     return found

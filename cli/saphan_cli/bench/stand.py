@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from saphan_infra.availability import ServiceUnavailable
+from saphan_infra.data_dir import make_private
 from saphan_infra.kafka_admin import ensure_topics
 from saphan_infra.maven import Report
 from saphan_infra.owned_process import OwnedProcess, read_json, tail, wait_until, write_json
@@ -151,7 +152,7 @@ def stand(settings: Settings, report: Report, *, postgres: bool = False) -> Iter
     if not Path("/proc/self/stat").exists():
         message = "The benchmarks read CPU times from /proc, which this system does not have: run them on Linux."
         raise ServiceUnavailable(message)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    make_private(settings.data_dir)
     _clear_leftovers(settings)
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=settings.data_dir))
     directory.chmod(0o711)  # PostgreSQL may run as another user below it

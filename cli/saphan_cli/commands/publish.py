@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 _FEED_HELP = "Topic of the feed, such as doe.employments.v1; feed-heartbeats.v1 for heartbeats."
-_FILES_HELP = "Files (also .gz); - is standard input, read to its end."
+_FILES_HELP = "Files or pipes (also .gz); - is standard input, read to its end."
 _DIR_HELP = "Publish every <topic>.jsonl (or .jsonl.gz) of a directory: feeds first, heartbeats last."
 _ORDER_HELP = "With --dir: topics that go first, separated by commas, in this order."
 _FORMAT_HELP = "jsonl, csv or monthly (the SSO's fixed-width file); default: by the first bytes."
@@ -44,8 +44,9 @@ def register(app: typer.Typer) -> None:
     ) -> None:
         """Publish an agency's files to its feed; bad rows go to a report.
 
-        Exit codes: 0 all rows published; 1 a file could not be read (to its end); 2 wrong usage, mapping or settings;
-        3 Kafka could not be reached; 4 some rows were rejected. Publishing again what was published changes nothing.
+        Exit codes: 0 all rows published; 1 a file could not be read (to its end) or the report not be written; 2 wrong
+        usage, mapping or settings; 3 Kafka could not be reached; 4 some rows were rejected. Publishing again what was
+        published changes nothing.
         """
         from saphan_cli.publish_files import Request, publish_files
 

@@ -88,11 +88,12 @@ def _supervise(settings: "Settings", *, postgres: bool, as_json: bool) -> None:
 
 def _start_in_background(settings: "Settings", *, postgres: bool) -> None:
     """Run `up --foreground` in a session of its own, show what it says, return when it has started everything."""
+    from saphan_infra.data_dir import make_private
     from saphan_infra.owned_process import tail, wait_until
     from saphan_infra.roles import log_path
 
     log = log_path(settings.data_dir, "supervisor")
-    log.parent.mkdir(parents=True, exist_ok=True)
+    make_private(log.parent)
     with log.open("wb") as output:
         supervisor = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "saphan_cli", "up", "--foreground", "--json", *(["--postgres"] if postgres else [])],

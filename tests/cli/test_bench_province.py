@@ -1,0 +1,16 @@
+"""What the bench says of its simulated province."""
+
+import pytest
+
+from saphan_cli.bench.province import Province, Size
+from saphan_schemas.rules import problems
+from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
+
+
+@pytest.mark.parametrize("months", [3, 120])
+def test_the_heartbeats_of_a_province_are_believed_whatever_the_day_on_which_the_bench_runs(months: int) -> None:
+    province = Province(Size(events=100, workers=10, months=months, seed=1))
+    beats = {feed: province.newest_heartbeat(feed) for feed in RECORD_FEEDS}
+    assert any(beats.values())
+    for feed, beat in beats.items():
+        assert beat is None or problems(HEARTBEATS, {"feed": feed, "end_offsets": [], **beat}) == []
