@@ -16,6 +16,7 @@ from saphan_publishers.rows import FileNote, FileProblem, Row, row_error, row_wa
 _DELIMITERS = (",", ";", "\t", "|")
 #: A quoted cell may hold line breaks; more lines than these are a quote that was never closed.
 _ROW_LINES_MAX = 20
+_LINE_END = b"\n"
 _SPREADSHEET_HINT = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 _Line = tuple[int, bytes]
@@ -39,6 +40,8 @@ class DelimitedFile:
         self._lines = source.lines()
         # Lines looked at in vain for the end of a quoted cell: they are rows of their own.
         self._returned: deque[_Line] = deque()
+        #: The line of one of those with the quote that would have ended the cell.
+        self._doubtful = 0
         self._delimiter = mapping.delimiter
 
     def rows(self) -> Iterator[Row | FileNote]:
@@ -62,9 +65,13 @@ class DelimitedFile:
             found = raw.rstrip(b"\r\n").decode("utf-8", "replace")
             yield Row(number, raw, None, [row_error("encoding", "", found, expected)], preamble)
             return
-        cells, raw = self._cells(text, raw)
+        first_bytes = len(raw)
+        cells, raw = (None, raw) if number == self._doubtful else self._cells(text, raw, width)
         if cells is None:
-            expected = f"each quoted cell closed by a quote within {_ROW_LINES_MAX} lines"
+            expected = (
+                f"each quoted cell closed by a quote within {_ROW_LINES_MAX} lines, and no whole row in between; "
+                'a quote within a cell is written "" and the cell in quotes'
+            )
             yield Row(number, raw, None, [row_error("quote_not_closed", "", text, expected)], preamble)
             return
         if not any(cell.strip() for cell in cells):
@@ -76,14 +83,23 @@ class DelimitedFile:
             yield Row(number, raw, None, [row_error("cell_count", "", f"{len(cells)} cells", expected)], preamble)
             return
         record, problems = maker.record(cells)
+        if len(raw) > first_bytes:
+            expected = "a row on one line; this is right if a quoted cell of it holds line breaks"
+            problems.append(row_warning("row_spans_lines", "", f"{raw.count(_LINE_END)} lines", expected))
         yield Row(number, raw, record, problems, preamble, repeatable=maker.repeatable)
 
-    def _cells(self, text: str, raw: bytes) -> tuple[list[str] | None, bytes]:
-        """The cells of a row that begins with ``text``, and its bytes; more lines are read where a quote is open."""
+    def _cells(self, text: str, raw: bytes, width: int = 0) -> tuple[list[str] | None, bytes]:
+        """The cells of a row that begins with ``text``, and its bytes; more lines are read where a quote is open.
+
+        None where the quote is never closed. A line that alone has ``width`` cells (0: not known) is a row: two
+        stray quotes far apart must not make one row of all between them.
+        """
         delimiter = self._delimiter or ","
         if '"' not in text:
             return text.split(delimiter), raw
         taken: list[_Line] = []
+        holds_a_row = False
+        more: str | None = ""
         while True:
             try:
                 (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
@@ -95,9 +111,15 @@ class DelimitedFile:
                 if more is None or len(taken) >= _ROW_LINES_MAX:
                     self._returned.extendleft(reversed(taken))
                     return None, raw
+                holds_a_row = holds_a_row or _is_row(more, delimiter, width)
                 text = f"{text}\n{more}"
             else:
-                return cells, b"".join([raw, *(line for _, line in taken)])
+                if not holds_a_row:
+                    return cells, b"".join([raw, *(line for _, line in taken)])
+                self._returned.extendleft(reversed(taken))
+                if (more or "").count('"') % 2:
+                    self._doubtful = taken[-1][0]
+                return None, raw
 
     def _next(self) -> _Line | None:
         return self._returned.popleft() if self._returned else next(self._lines, None)
@@ -151,6 +173,19 @@ class DelimitedFile:
         if missing or twice or (mapping.strict and unknown):
             raise _unknown_header(number, headers, missing, twice, unknown if mapping.strict else [])
         return RowMaker(mapping, fields, headers, self._hashed, self._as_of_ms), unknown
+
+
+def _is_row(text: str, delimiter: str, width: int) -> bool:
+    """Whether a line alone has so many cells, be its quotes marks or letters."""
+    if width == 0:
+        return False
+    if text.count(delimiter) == width - 1:
+        return True
+    try:
+        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError):
+        return False
+    return len(cells) == width
 
 
 def _unknown_header(
