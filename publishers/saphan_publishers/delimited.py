@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 
 from saphan_publishers.columns import RowMaker
-from saphan_publishers.input_files import Encoding, InputFile, LineDecoder
+from saphan_publishers.input_files import LINE_BYTES_MAX, Encoding, InputFile, LineDecoder
 from saphan_publishers.mapping import ColumnMapping, heading
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import FileNote, FileProblem, Row, row_error, row_warning
@@ -18,6 +18,9 @@ _DELIMITERS = (",", ";", "\t", "|")
 _ROW_LINES_MAX = 20
 _LINE_END = b"\n"
 _SPREADSHEET_HINT = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
+
+# Python's own limit is 128 KiB, and a cell beyond it looks like one whose quote is open.
+csv.field_size_limit(LINE_BYTES_MAX)
 
 _Line = tuple[int, bytes]
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -72,6 +73,14 @@ def test_a_cell_with_line_breaks_is_read_and_told(publish_files: PublishFiles, t
     assert (outcome.published, outcome.warnings) == (1, 1)
     assert told(tmp_path) == [(2, "row_spans_lines")]
     assert broker.records(SSO_EMPLOYERS)[0]["name"] == "Saw, Htoo & Paw Ltd."
+
+
+@pytest.mark.parametrize("characters", [140_000, 1_000_000])
+def test_a_long_quoted_cell_is_not_told_as_an_open_quote(
+    publish_files: PublishFiles, tmp_path: Path, characters: int
+) -> None:
+    employers(publish_files, tmp_path / "rows.csv", [f'7100000001,"{"x" * characters}",000000,7101'])
+    assert told(tmp_path) == [(2, "too_long")]
 
 
 # Most strays at a cell's start or end: there a quote has a meaning.
