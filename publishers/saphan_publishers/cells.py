@@ -10,28 +10,29 @@ Unit = Literal["baht", "satang"]
 
 _TRUE = frozenset({"true", "1", "y", "yes", "t", "ใช่", "จริง"})
 _FALSE = frozenset({"false", "0", "n", "no", "f", "ไม่", "ไม่ใช่", "เท็จ"})
-_WHOLE = re.compile(r"[+-]?\d{1,18}", re.ASCII)
-_BAHT = re.compile(r"(\d{1,15})(?:\.(\d{1,2})0*)?", re.ASCII)
+# A comma stands between thousands and nowhere else: where it is the decimal sign, taking it off is a factor of 100.
+_THOUSANDS = r"\d{1,3}(?:,\d{3}){1,4}"
+_WHOLE = re.compile(rf"[+-]?(?:\d{{1,18}}|{_THOUSANDS})", re.ASCII)
+_BAHT = re.compile(rf"(\d{{1,15}}|{_THOUSANDS})(?:\.(\d{{1,2}})0*)?", re.ASCII)
 _SCIENTIFIC = re.compile(r"\d(?:\.\d+)?[eE]\+?\d+", re.ASCII)
 _SEPARATORS = re.compile(r"[\s\-‐‑–]")
 
 
 def whole_number(text: str) -> int:
     """A whole number; commas between thousands are taken off. Raises Unreadable."""
-    plain = text.replace(",", "")
-    if not _WHOLE.fullmatch(plain):
+    if not _WHOLE.fullmatch(text):
         raise Unreadable("number_unreadable", "a whole number, such as 12 or 1,200")
-    return int(plain)
+    return int(text.replace(",", ""))
 
 
 def satang(text: str, unit: Unit) -> int:
     """Money in satang, from baht with up to two decimals or from satang. Raises Unreadable; never rounds."""
     if unit == "satang":
         return whole_number(text)
-    match = _BAHT.fullmatch(text.replace(",", ""))
+    match = _BAHT.fullmatch(text)
     if match is None:
-        raise Unreadable("money_unreadable", "baht with at most two decimals, such as 9,152.00")
-    return int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
+        raise Unreadable("money_unreadable", "baht with at most two decimals after a dot, such as 9,152.00")
+    return int(match[1].replace(",", "")) * 100 + int((match[2] or "").ljust(2, "0"))
 
 
 def truth(text: str) -> bool:

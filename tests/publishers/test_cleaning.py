@@ -57,7 +57,10 @@ def test_baht_become_satang_without_rounding(text: str, expected: int) -> None:
     assert satang(text, "baht") == expected
 
 
-@pytest.mark.parametrize("text", ["9152.005", "-5", "1e3", "NaN", "baht", "1.2.3", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["9152.005", "-5", "1e3", "NaN", "baht", "1.2.3", "", "9152,50", "9.150,00", "9,15", "1,2345", ",100", "1,,000"],
+)
 def test_money_that_is_not_plain_baht_is_refused(text: str) -> None:
     with pytest.raises(Unreadable, match="baht"):
         satang(text, "baht")
@@ -98,6 +101,7 @@ def test_truth_and_whole_numbers_are_read_in_words_and_with_commas() -> None:
     assert truth("ใช่")
     assert not truth("N")
     assert whole_number("1,200") == 1200
-    for read, text in ((truth, "maybe"), (whole_number, "12.5")):
+    assert whole_number("-1,234,567") == -1_234_567
+    for read, text in ((truth, "maybe"), (whole_number, "12.5"), (whole_number, "1,5"), (whole_number, "1234,567")):
         with pytest.raises(Unreadable):
             read(text)
