@@ -1,9 +1,10 @@
 """Which of the three formats a file has, and the rows that its reader makes of it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from saphan_infra.clock import now_ms
 from saphan_publishers.delimited import DelimitedFile
 from saphan_publishers.input_files import Encoding, InputFile
 from saphan_publishers.json_lines import json_rows
@@ -13,7 +14,7 @@ from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import FileNote, FileProblem, Row, Unreadable
 from saphan_schemas.topics import CONTRIBUTIONS
-from saphan_schemas.values import bangkok_midnight_ms
+from saphan_schemas.values import bangkok_day, bangkok_midnight_ms, days_to_date
 
 Format = Literal["jsonl", "csv", "monthly"]
 FORMATS: tuple[Format, ...] = ("jsonl", "csv", "monthly")
@@ -21,13 +22,17 @@ FORMATS: tuple[Format, ...] = ("jsonl", "csv", "monthly")
 
 @dataclass(frozen=True)
 class Reading:
-    """How files are read. ``as_of`` (ms) is None where nobody said it; ``pseudonym_key`` makes hashed record ids."""
+    """How files are read. ``as_of`` (ms) is None where nobody said it; ``pseudonym_key`` makes hashed record ids.
+
+    ``now_ms`` is the moment of reading, against which years of two digits and days to come are judged.
+    """
 
     pseudonym_key: str
     format: Format | None = None
     mapping: ColumnMapping | None = None
     encoding: Encoding | None = None
     as_of: int | None = None
+    now_ms: int = field(default_factory=now_ms)
 
     def words(self, feed: str) -> str:
         """Everything that decides what a file's bytes mean, as one text; the key only as its hash."""
@@ -70,14 +75,19 @@ def rows_of(
     mapping = reading.mapping or identity_mapping(feed)
     versioned = {"changed_at"} & {rule.field for rule in mapping.fields} and not mapping.strict
     when = 0 if versioned else _as_of(source, reading, first_seen_ms)
+    mapping = mapping.near(_year(when or reading.as_of or reading.now_ms))
     return DelimitedFile(source, mapping, hashed, when, reading.encoding).rows()
+
+
+def _year(moment_ms: int) -> int:
+    return days_to_date(bangkok_day(moment_ms)).year
 
 
 def _as_of(source: InputFile, reading: Reading, first_seen_ms: Callable[[], int]) -> int:
     """When a file without versions was made: as somebody said, as its name says, or since when it is known here."""
     if reading.as_of is not None:
         return reading.as_of
-    calendar = reading.mapping.file_date if reading.mapping else None
+    calendar = reading.mapping.near(_year(reading.now_ms)).file_date if reading.mapping else None
     if calendar is not None:
         try:
             day = calendar.find_day(source.name)

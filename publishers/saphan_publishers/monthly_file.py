@@ -19,7 +19,7 @@ from saphan_publishers.rows import FileNote, FileProblem, Row, Unreadable, row_e
 from saphan_publishers.text import clean_code
 from saphan_schemas.rules import Problem
 from saphan_schemas.topics import CONTRIBUTIONS
-from saphan_schemas.values import date_to_days
+from saphan_schemas.values import bangkok_day, date_to_days, days_to_date
 
 LINE_CHARACTERS = 135
 #: A sender may cut trailing blanks off: a detail ends with 27 of them.
@@ -88,6 +88,8 @@ class MonthlyFile:
         self._as_of_ms = as_of_ms
         self._law = law or default_law()
         self._form = record_form(CONTRIBUTIONS)
+        year = days_to_date(bangkok_day(as_of_ms)).year
+        self._pay_date, self._period = _PAY_DATE.near(year), _PERIOD.near(year)
 
     def rows(self) -> Iterator[Row | FileNote]:
         """Each detail as a row, and a note for each total that does not add up. Raises FileProblem."""
@@ -118,9 +120,9 @@ class MonthlyFile:
         problems: list[Problem] = []
         record = self._form.empty()
         record.update(sso_account=parts["account"], sso_branch=parts["branch"])
-        for field, part, form in (("paid_on", "pay_date", _PAY_DATE), ("month", "period", _PERIOD)):
+        for field, part, read in (("paid_on", "pay_date", self._pay_date.day), ("month", "period", self._period.month)):
             try:
-                record[field] = form.day(parts[part]) if form is _PAY_DATE else form.month(parts[part])
+                record[field] = read(parts[part])
             except Unreadable as refused:
                 problems.append(row_error(refused.code, field, parts[part], refused.expected))
         stated = {name: _number(parts[name]) for name in ("count", "wages", "contributions", "employees", "employers")}

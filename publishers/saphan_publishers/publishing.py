@@ -148,7 +148,7 @@ class Publication:
         if topic == HEARTBEATS:
             return heartbeat_rows(source), self._judge_heartbeat
         rows = rows_of(source, topic, self._order.reading, lambda: self._first_seen_ms(topic, outcome.file))
-        return rows, RowJudge(topic).judge
+        return rows, RowJudge(topic, self._order.reading.now_ms).judge
 
     def _judge_heartbeat(self, row: Row) -> tuple[Item | None, list[Problem]]:
         record = row.record

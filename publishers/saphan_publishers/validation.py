@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from saphan_infra.producer import Message
+from saphan_publishers.admission import admission_problems
 from saphan_publishers.messages import MessageMaker, NotEncodable
 from saphan_publishers.repeats import SeenRecords
 from saphan_publishers.rows import Row, row_error, row_warning
@@ -18,8 +19,17 @@ def record_problems(feed: str, record: Mapping[str, Any], found: Sequence[Proble
     """
     if not found:
         return rules.problems(feed, record)
-    told = {problem.field for problem in found}
+    told = {problem.field for problem in found if problem.severity == "error"}
     return [*found, *(problem for problem in rules.problems(feed, record) if problem.field not in told)]
+
+
+def publishing_problems(
+    feed: str, record: Mapping[str, Any], now_ms: int, found: Sequence[Problem] = ()
+) -> list[Problem]:
+    """:func:`record_problems` of a record of a feed, and what can only be said here and now."""
+    told = {problem.field for problem in found if problem.severity == "error"}
+    refused = [problem for problem in admission_problems(feed, record, now_ms) if problem.field not in told]
+    return record_problems(feed, record, [*found, *refused] if refused else found)
 
 
 def is_rejected(problems: Sequence[Problem]) -> bool:
@@ -28,10 +38,11 @@ def is_rejected(problems: Sequence[Problem]) -> bool:
 
 
 class RowJudge:
-    """Judges the rows of one file, in order."""
+    """Judges the rows of one file, in order. ``now_ms`` is when they are read."""
 
-    def __init__(self, feed: str) -> None:
+    def __init__(self, feed: str, now_ms: int) -> None:
         self._feed = feed
+        self._now_ms = now_ms
         self._maker = MessageMaker(feed)
         self._seen = SeenRecords()
 
@@ -40,7 +51,7 @@ class RowJudge:
         record = row.record
         if record is None:
             return None, row.problems
-        problems = record_problems(self._feed, record, row.problems)
+        problems = publishing_problems(self._feed, record, self._now_ms, row.problems)
         if problems and is_rejected(problems):
             return None, problems
         try:
