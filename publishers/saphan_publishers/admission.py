@@ -1,11 +1,31 @@
 """What keeps a record out at publishing alone, while somebody at the agency can still correct it."""
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
+from saphan_publishers.cells import spreadsheet_damage
+from saphan_publishers.record_form import DIGIT_FIELDS, record_form
 from saphan_publishers.rows import row_error
-from saphan_schemas.rules import Problem
+from saphan_schemas.record_checks import is_given
+from saphan_schemas.rule_table import DOCUMENT_FIELDS, TABLES
+from saphan_schemas.rules import (
+    Problem,
+    normalise_passport,
+    normalise_person_number,
+    person_number_kind,
+    usable_passport,
+)
+from saphan_schemas.topics import WORKER_FEEDS
 from saphan_schemas.values import bangkok_day, days_to_date
+
+_IDENTIFIERS = frozenset(("insured_number", "non_thai_id", *DOCUMENT_FIELDS))
+#: What may join records; a company's number is refused by the rules of all, for what it is.
+_USABLE_KINDS = {
+    "non_thai_id": frozenset(("person", "juristic")),
+    # The SSO's own numbers follow no series that is known: any 13 digits may be one.
+    "insured_number": frozenset(("person", "juristic", "check_digit", "unclear")),
+}
 
 
 def admission_problems(feed: str, record: Mapping[str, Any], now_ms: int) -> list[Problem]:
@@ -15,7 +35,10 @@ def admission_problems(feed: str, record: Mapping[str, Any], now_ms: int) -> lis
     """
     if record.get("deleted"):
         return []
-    return [*_births_to_come(record, now_ms)]
+    found = [*_births_to_come(record, now_ms), *_damaged_numbers(feed, record)]
+    if feed in WORKER_FEEDS and not found:
+        found.extend(_unusable_numbers(feed, record))
+    return found
 
 
 def _births_to_come(record: Mapping[str, Any], now_ms: int) -> Iterator[Problem]:
@@ -23,3 +46,38 @@ def _births_to_come(record: Mapping[str, Any], now_ms: int) -> Iterator[Problem]
     if born is not None and born > bangkok_day(now_ms):
         expected = "a day of the past; a two-digit common-era year in a Buddhist column looks like this, too"
         yield row_error("birth_in_future", "birth_date", days_to_date(born).isoformat(), expected)
+
+
+def _damaged_numbers(feed: str, record: Mapping[str, Any]) -> Iterator[Problem]:
+    for field in _digit_fields(feed):
+        text = record.get(field)
+        damage = spreadsheet_damage(field, text) if text.__class__ is str else None
+        if damage is not None:
+            yield row_error(damage.code, field, text, damage.expected)
+
+
+@cache
+def _digit_fields(feed: str) -> tuple[str, ...]:
+    return tuple(name for name in record_form(feed).kinds if name in DIGIT_FIELDS)
+
+
+def _unusable_numbers(feed: str, record: Mapping[str, Any]) -> Iterator[Problem]:
+    """Whether the record could join any other: an insurance that cannot makes an employer look guilty.
+
+    A record with nothing but placeholders is left to the rules of all.
+    """
+    table = TABLES[feed]
+    groups = table.one_of or tuple((name,) for name in table.required if name in _IDENTIFIERS)
+    given = [group for group in groups if all(is_given(name, record.get(name)) for name in group)]
+    if given and not any(all(_is_usable(name, record[name]) for name in group) for group in given):
+        field = next((name for name in given[0] if not _is_usable(name, record[name])), given[0][0])
+        expected = f"at least one number that can join records: {' or '.join(' with '.join(group) for group in groups)}"
+        yield row_error("no_usable_identifier", field, record[field], expected)
+
+
+def _is_usable(field: str, text: str) -> bool:
+    """Whether a number in this field can join two records; true for a field that is no number of a person."""
+    kinds = _USABLE_KINDS.get(field)
+    if kinds is not None:
+        return person_number_kind(normalise_person_number(text)) in kinds
+    return field not in DOCUMENT_FIELDS or usable_passport(normalise_passport(text))

@@ -101,7 +101,8 @@ def _carried(record: Mapping[str, Any]) -> Iterator[Problem]:
                 return
 
 
-def _is_given(name: str, value: Any) -> bool:
+def is_given(name: str, value: Any) -> bool:
+    """Whether a field has a value that is not there in place of one."""
     if value is None or value == "":
         return False
     if name in _THIRTEEN_DIGITS:
@@ -114,9 +115,9 @@ def _missing(table: FeedTable, record: Mapping[str, Any], wrong: set[str]) -> It
     if record.get("section") == "33":
         required += table.required_in_section_33
     for name in required:
-        if name not in wrong and not _is_given(name, record[name]):
+        if name not in wrong and not is_given(name, record[name]):
             yield error(name, record[name], "a value; this feed needs it", "required")
-    if table.one_of and not any(all(_is_given(name, record[name]) for name in group) for group in table.one_of):
+    if table.one_of and not any(all(is_given(name, record[name]) for name in group) for group in table.one_of):
         choices = " or ".join(" with ".join(group) for group in table.one_of)
         yield error(table.one_of[0][0], None, f"at least one of: {choices}", "no_identifier")
 

@@ -11,8 +11,10 @@ from saphan_publishers.admission import admission_problems
 from saphan_publishers.mapping_file import parse_mapping
 from saphan_publishers.outcomes import Outcome
 from saphan_publishers.validation import publishing_problems
-from saphan_schemas.topics import INSURED_PERSONS, RECORD_FEEDS, WORK_PERMITS
+from saphan_schemas.topics import DOE_EMPLOYERS, INSURED_PERSONS, RECORD_FEEDS, WORK_PERMITS
 from saphan_schemas.values import parse_time_ms
+from saphan_simulation.parameters import load_parameters
+from saphan_simulation.simulating import generate
 
 PublishFiles = Callable[..., Outcome]
 NOW_MS = parse_time_ms("2026-11-27T10:00:00+07:00")
@@ -33,6 +35,60 @@ def test_nobody_is_born_after_today() -> None:
     assert refusals(WORK_PERMITS, good(WORK_PERMITS, birth_date="2026-11-27")) == []
     assert refusals(WORK_PERMITS, good(WORK_PERMITS, birth_date="2026-11-28")) == [("birth_date", "birth_in_future")]
     assert refusals(WORK_PERMITS, good(WORK_PERMITS, birth_date="2056-02-01")) == [("birth_date", "birth_in_future")]
+
+
+ONLY_NUMBER = dict.fromkeys(("insured_number", "non_thai_id", "passport_number"))
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "code"),
+    [
+        ({"insured_number": "12345678901"}, "insured_number", "leading_zeros_lost"),
+        ({"insured_number": "1.71050E+12"}, "insured_number", "spreadsheet_number"),
+        ({"non_thai_id": "71015201849"}, "non_thai_id", "leading_zeros_lost"),
+        ({"non_thai_id": "6710271002450"}, "non_thai_id", "no_usable_identifier"),
+        ({"passport_number": "\u041c\u0412700001"}, "passport_number", "no_usable_identifier"),
+        ({"insured_number": "ไม่แน่ใจ 12"}, "insured_number", "no_usable_identifier"),
+    ],
+)
+def test_an_insurance_that_can_be_joined_to_nobody_is_refused(change: Record, field: str, code: str) -> None:
+    assert refusals(INSURED_PERSONS, good(INSURED_PERSONS, **ONLY_NUMBER | change)) == [(field, code)]
+
+
+def test_one_number_that_can_join_is_enough() -> None:
+    assert refusals(INSURED_PERSONS, good(INSURED_PERSONS, passport_number="M1")) == []
+    assert refusals(WORK_PERMITS, good(WORK_PERMITS, non_thai_id="6710271002450")) == []
+
+
+def test_the_ssos_own_number_is_one_whatever_its_last_digit() -> None:
+    assert refusals(INSURED_PERSONS, good(INSURED_PERSONS, **ONLY_NUMBER | {"insured_number": "8710271002450"})) == []
+
+
+def test_a_damaged_number_is_refused_also_beside_a_good_one() -> None:
+    record = good(DOE_EMPLOYERS, tax_id="715556001237")
+    assert refusals(DOE_EMPLOYERS, record) == [("tax_id", "leading_zeros_lost")]
+    assert refusals(WORK_PERMITS, good(WORK_PERMITS, non_thai_id="1.71235E+12")) == [
+        ("non_thai_id", "spreadsheet_number")
+    ]
+
+
+@pytest.mark.parametrize("text", ["-", "ไม่มี", "0", "0000000000000"])
+def test_a_placeholder_beside_a_good_number_is_a_warning_as_before(text: str) -> None:
+    assert refusals(WORK_PERMITS, good(WORK_PERMITS, non_thai_id=text)) == []
+
+
+def test_a_record_without_any_number_is_told_once() -> None:
+    assert refusals(INSURED_PERSONS, good(INSURED_PERSONS, **ONLY_NUMBER)) == [("insured_number", "no_identifier")]
+
+
+def test_simulated_records_are_admitted_but_for_numbers_with_a_slip_in_them() -> None:
+    seen = 0
+    for feed, record in generate(load_parameters(), 5, 400, 9, form="wire", in_order=False):
+        if feed not in RECORD_FEEDS:
+            continue
+        seen += 1
+        assert {code for _, code in refusals(feed, record)} <= {"no_usable_identifier"}
+    assert seen > 1000
 
 
 def test_a_mapping_reads_two_digit_years_by_the_year_of_the_data() -> None:
