@@ -9,7 +9,8 @@ from saphan_publishers.delimited import DelimitedFile
 from saphan_publishers.input_files import Encoding, InputFile
 from saphan_publishers.json_lines import json_rows
 from saphan_publishers.mapping import ColumnMapping, identity_mapping
-from saphan_publishers.monthly_file import MonthlyFile, looks_like_monthly_file
+from saphan_publishers.monthly_file import MonthlyFile
+from saphan_publishers.monthly_layout import looks_like_monthly_file
 from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import FileNote, FileProblem, Row, Unreadable
