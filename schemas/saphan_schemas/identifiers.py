@@ -24,6 +24,12 @@ _DIGITS = "0123456789"
 _BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u202f\u2060\u3000\ufeff \t\r\n"
 _DASHES = "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u002e"
 _STRIPPED = str.maketrans(dict.fromkeys(_BLANKS + _DASHES, ""))
+_SEPARATOR = f"[{re.escape(_BLANKS + _DASHES)}]?"
+#: Thirteen digits and no more, together or in the groups of a Thai card: 1-2345-67890-12-3.
+_THIRTEEN_DIGITS = re.compile(
+    rf"(?<![0-9])[0-9]{_SEPARATOR}[0-9]{{4}}{_SEPARATOR}[0-9]{{5}}{_SEPARATOR}[0-9]{{2}}{_SEPARATOR}[0-9](?![0-9])"
+).finditer
+_THIRTEEN_OF_ANY_SCRIPT = re.compile(r"(?<!\d)\d[^\w\n]?\d{4}[^\w\n]?\d{5}[^\w\n]?\d{2}[^\w\n]?\d(?!\d)").search
 _DOCUMENT_NUMBER = re.compile(r"[A-Z0-9/]{5,24}").fullmatch
 _REAL_DIGIT = re.compile(r"[1-9]").search
 
@@ -139,6 +145,27 @@ def normalise_person_number(text: str) -> str:
     if text.isdecimal() and text.isascii():
         return text
     return _plain(text)
+
+
+def carries_person_number(text: str) -> bool:
+    """Whether a person's 13-digit number stands in a text, whatever is around it; also one with a slip in it."""
+    return any(
+        person_number_kind(found.group().translate(_STRIPPED)) in {"person", "check_digit"}
+        for found in _THIRTEEN_DIGITS("".join(map(_narrow, text)))
+    )
+
+
+def may_carry_person_number(text: str) -> bool:
+    """Whether :func:`carries_person_number` is worth asking: true for few others. A text may be many, one a line."""
+    return _THIRTEEN_OF_ANY_SCRIPT(text) is not None
+
+
+def is_plain_key(text: str) -> bool:
+    """Whether a text is surely neither a person's number nor carries one: the quick answer for nearly all keys."""
+    if len(text) < 13:
+        return True
+    # All digits is thirteen characters; with a letter in front they are more.
+    return text[0].isalpha() and (len(text) == 13 or not may_carry_person_number(text))
 
 
 def normalise_passport(text: str) -> str:

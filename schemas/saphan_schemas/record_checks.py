@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from saphan_schemas.identifiers import (
+    carries_person_number,
     is_placeholder,
     normalise_passport,
     normalise_person_number,
@@ -87,12 +88,15 @@ def _record_id(text: str) -> Iterator[Problem]:
 
 def _is_personal(text: str) -> bool:
     # With a wrong check digit it is still somebody's number with a slip in it.
-    return person_number_kind(normalise_person_number(text)) in {"person", "check_digit"}
+    whole = person_number_kind(normalise_person_number(text)) in {"person", "check_digit"}
+    return whole or carries_person_number(text)
 
 
 def _carried(record: Mapping[str, Any]) -> Iterator[Problem]:
     key = record["record_id"].upper()
-    for name in PERSON_FIELDS:
+    # An employer may be a person, and then the number for taxes is the citizen's.
+    names = (*PERSON_FIELDS, "tax_id") if record.get("id_type") == "person" else PERSON_FIELDS
+    for name in names:
         value = record.get(name)
         if value is not None:
             number = normalise_passport(value)
