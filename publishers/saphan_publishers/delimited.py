@@ -17,6 +17,8 @@ _DELIMITERS = (",", ";", "\t", "|")
 #: A quoted cell may hold line breaks; more lines than these are a quote that was never closed.
 _ROW_LINES_MAX = 20
 _LINE_END = b"\n"
+#: What no header is: digits, perhaps in groups, or a date.
+_DATA = re.compile(r"\d[\d ./,-]*")
 _SPREADSHEET_HINT = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 # Python's own limit is 128 KiB, and a cell beyond it looks like one whose quote is open.
@@ -164,13 +166,15 @@ class DelimitedFile:
     def _row_maker(self, number: int, headers: Sequence[str]) -> tuple[RowMaker, list[str]]:
         while headers and not headers[-1]:
             headers = headers[:-1]
-        twice = sorted({name for name in headers if name and headers.count(name) > 1})
         mapping = self._mapping
         fields = mapping.fields
         if mapping.strict:
             fields = tuple(rule for rule in fields if rule.columns[0] in headers)
         needed = ["record_id"] if mapping.strict else mapping.columns
         missing = [name for name in needed if name not in headers]
+        # Of columns that nobody reads there may be two; agencies leave many without a name of their own.
+        read = {*mapping.columns, *needed}
+        twice = sorted({name for name in headers if name in read and headers.count(name) > 1})
         known = {*chain.from_iterable(rule.columns for rule in fields), *needed, *mapping.ignore}
         unknown = [name for name in headers if name and name not in known]
         if missing or twice or (mapping.strict and unknown):
@@ -194,15 +198,25 @@ def _is_row(text: str, delimiter: str, width: int) -> bool:
 def _unknown_header(
     number: int, headers: Sequence[str], missing: Sequence[str], twice: Sequence[str], unknown: Sequence[str]
 ) -> FileProblem:
+    """The problem of a header; what the console says of it names only the mapping's columns.
+
+    Without a line of headers, what stands in their place is somebody's name and number.
+    """
     wants = []
     for name in missing:
         near = difflib.get_close_matches(name, headers, 1)
         wants.append(f"{name!r}" + (f" (perhaps {near[0]!r}?)" if near else ""))
     parts = [f"columns {', '.join(wants)}"] if wants else []
     parts += [f"{name!r} once" for name in twice]
-    parts += [f"no column {name!r} (not a field of this feed)" for name in unknown]
+    others = [f"no column {name!r} (not a field of this feed)" for name in unknown]
+    said = [f"columns {', '.join(map(repr, missing))}"] if missing else []
+    said += [f"{name!r} once" for name in twice]
+    said += [f"no columns but the fields of this feed ({len(unknown)} others)"] if unknown else []
+    looks = "; this looks like data, not headers" if any(map(_DATA.fullmatch, headers)) else ""
     todo = (
         "Correct the mapping file (--mapping) to the headers of this file, or the file to the mapping; "
-        "if the headers look garbled, give --encoding utf-8 or tis-620."
+        "if the headers look garbled, give --encoding utf-8 or tis-620. The report shows what was found."
     )
-    return FileProblem("unknown_header", f"in line {number} the columns {', '.join(headers)}", "; ".join(parts), todo)
+    found = f"in line {number} the columns {', '.join(headers)}{looks}"
+    console = f"found in line {number} {len(headers)} columns{looks}; expected {'; '.join(said)}"
+    return FileProblem("unknown_header", found, "; ".join(parts + others), todo, console)
