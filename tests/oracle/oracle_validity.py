@@ -131,7 +131,7 @@ def _is_given(record: Mapping[str, Any], name: str) -> bool:
 def _is_persons(text: str | None) -> bool:
     if text is None:
         return False
-    within = re.findall(r"(?<![0-9])(?:[0-9]{13}|[0-9]-[0-9]{4}-[0-9]{5}-[0-9]{2}-[0-9])(?![0-9])", text)
+    within = re.findall(r"\b[A-Za-z]*([0-9]{13}|[0-9]-[0-9]{4}-[0-9]{5}-[0-9]{2}-[0-9])[A-Za-z]*\b", text)
     return any(kind_of_person_number(plain_number(number)) in {"person", "wrong"} for number in (text, *within))
 
 

@@ -21,6 +21,8 @@ from saphan_schemas.topics import (
     WORK_PERMITS,
 )
 
+UUID = "550e8400-e29b-41d4-aaa6-446655440000"
+HEX = f"d41d8cd98f00b204e98{'a' + CITIZEN + 'b'}27e"
 EACH_FEED = pytest.mark.parametrize("feed", RECORD_FEEDS)
 
 
@@ -99,9 +101,18 @@ def test_a_key_must_not_hold_the_number_of_an_employer_who_is_a_person(key: str)
 
 
 @pytest.mark.parametrize(
-    "key", ["E-2026-11-23-00123", "E-20261123093000", f"EMP-{COMPANY}", "C-nmhfkxq2345672345672345aa", "E-6910000123"]
+    "key",
+    [
+        "E-2026-11-23-00123",
+        "E-20261123093000",
+        f"EMP-{COMPANY}",
+        "C-nmhfkxq2345672345672345aa",
+        "E-6910000123",
+        UUID,
+        HEX,
+    ],
 )
-def test_dates_long_numbers_and_companies_in_a_key_are_no_persons(key: str) -> None:
+def test_dates_long_numbers_hashes_and_companies_in_a_key_are_no_persons(key: str) -> None:
     assert problems(EMPLOYMENTS, good(EMPLOYMENTS, record_id=key, employer_id=key)) == []
 
 
