@@ -8,7 +8,7 @@ from saphan_publishers.cells import spreadsheet_damage
 from saphan_publishers.record_form import DIGIT_FIELDS, record_form
 from saphan_publishers.rows import row_error
 from saphan_schemas.record_checks import is_given
-from saphan_schemas.rule_table import DOCUMENT_FIELDS, TABLES
+from saphan_schemas.rule_table import DOCUMENT_FIELDS, LAST_CHANGE_MS, TABLES
 from saphan_schemas.rules import (
     Problem,
     normalise_passport,
@@ -16,8 +16,8 @@ from saphan_schemas.rules import (
     person_number_kind,
     usable_passport,
 )
-from saphan_schemas.topics import WORKER_FEEDS
-from saphan_schemas.values import bangkok_day, days_to_date
+from saphan_schemas.topics import DAY_MS, WORKER_FEEDS
+from saphan_schemas.values import bangkok_day, days_to_date, format_time_ms
 
 _IDENTIFIERS = frozenset(("insured_number", "non_thai_id", *DOCUMENT_FIELDS))
 #: What may join records; a company's number is refused by the rules of all, for what it is.
@@ -34,11 +34,19 @@ def admission_problems(feed: str, record: Mapping[str, Any], now_ms: int) -> lis
     These rules know what day it is, or may become stricter, and ``link`` must read what was published long ago. Pure.
     """
     if record.get("deleted"):
-        return []
-    found = [*_births_to_come(record, now_ms), *_damaged_numbers(feed, record)]
+        return [*_changes_to_come(record, now_ms)]
+    found = [*_changes_to_come(record, now_ms), *_births_to_come(record, now_ms), *_damaged_numbers(feed, record)]
     if feed in WORKER_FEEDS and not found:
         found.extend(_unusable_numbers(feed, record))
     return found
+
+
+def _changes_to_come(record: Mapping[str, Any], now_ms: int) -> Iterator[Problem]:
+    """A change from the future would win against every correction until that day comes."""
+    changed_at = record.get("changed_at")
+    if changed_at is not None and now_ms + DAY_MS < changed_at <= LAST_CHANGE_MS:
+        expected = "a time that has come; a day more is allowed, for clocks that go wrong"
+        yield row_error("change_in_future", "changed_at", format_time_ms(changed_at), expected)
 
 
 def _births_to_come(record: Mapping[str, Any], now_ms: int) -> Iterator[Problem]:

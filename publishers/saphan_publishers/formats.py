@@ -14,8 +14,8 @@ from saphan_publishers.monthly_layout import looks_like_monthly_file
 from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import FileNote, FileProblem, Row, Unreadable
-from saphan_schemas.topics import CONTRIBUTIONS
-from saphan_schemas.values import bangkok_day, bangkok_midnight_ms, days_to_date
+from saphan_schemas.topics import CONTRIBUTIONS, DAY_MS
+from saphan_schemas.values import bangkok_day, bangkok_midnight_ms, days_to_date, format_time_ms
 
 Format = Literal["jsonl", "csv", "monthly"]
 FORMATS: tuple[Format, ...] = ("jsonl", "csv", "monthly")
@@ -86,6 +86,17 @@ def _year(moment_ms: int) -> int:
 
 def _as_of(source: InputFile, reading: Reading, first_seen_ms: Callable[[], int]) -> int:
     """When a file without versions was made: as somebody said, as its name says, or since when it is known here."""
+    moment_ms = _said_as_of(source, reading)
+    if moment_ms is None:
+        return first_seen_ms()
+    if moment_ms > reading.now_ms + DAY_MS:
+        # It becomes the version: no correction would win against it until that day comes.
+        todo = "Correct --as-of, or the date in the file's name."
+        raise FileProblem("as_of_in_future", f"data of {format_time_ms(moment_ms)}", "data that was taken before", todo)
+    return moment_ms
+
+
+def _said_as_of(source: InputFile, reading: Reading) -> int | None:
     if reading.as_of is not None:
         return reading.as_of
     calendar = reading.mapping.near(_year(reading.now_ms)).file_date if reading.mapping else None
@@ -103,4 +114,4 @@ def _as_of(source: InputFile, reading: Reading, first_seen_ms: Callable[[], int]
         found = "standard input without versions and without --as-of"
         todo = "Give --as-of with the day (or time) at which the data was taken, such as --as-of 2026-11-23."
         raise FileProblem("no_as_of", found, "the time of the data", todo)
-    return first_seen_ms()
+    return None

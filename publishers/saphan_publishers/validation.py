@@ -38,13 +38,13 @@ def is_rejected(problems: Sequence[Problem]) -> bool:
 
 
 class RowJudge:
-    """Judges the rows of one file, in order. ``now_ms`` is when they are read."""
+    """Judges the rows of one feed, in order. ``now_ms`` is when they are read; ``seen`` what the run read before."""
 
-    def __init__(self, feed: str, now_ms: int) -> None:
+    def __init__(self, feed: str, now_ms: int, seen: SeenRecords | None = None) -> None:
         self._feed = feed
         self._now_ms = now_ms
         self._maker = MessageMaker(feed)
-        self._seen = SeenRecords()
+        self._seen = SeenRecords() if seen is None else seen
 
     def judge(self, row: Row) -> tuple[Message | None, list[Problem]]:
         """The row's message, or None when it is rejected, and all its problems."""
@@ -58,25 +58,27 @@ class RowJudge:
             message = self._maker.message(record)
         except NotEncodable as refused:
             return None, [*problems, row_error(refused.code, "", "the row", refused.expected)]
-        if not row.repeatable:
-            repeated = self._repeated(record["record_id"], message.value or b"")
-            if repeated is not None:
-                problems = [*problems, repeated]
-                if repeated.severity == "error":
-                    return None, problems
+        repeated = self._repeated(record, message.value or b"", is_versioned=row.repeatable)
+        if repeated is not None:
+            problems = [*problems, repeated]
+            if repeated.severity == "error":
+                return None, problems
         return message, problems
 
-    def _repeated(self, record_id: str, content: bytes) -> Problem | None:
-        match self._seen.add(record_id, content):
+    def _repeated(self, record: Mapping[str, Any], content: bytes, *, is_versioned: bool) -> Problem | None:
+        record_id = record["record_id"]
+        match self._seen.add(f"{record_id}\x1f{record['version']}", content):
             case None:
                 return None
             case True:
-                return row_warning(
-                    "repeated_row", "record_id", record_id, "each record once; this row says the same again"
-                )
+                # With versions, saying the same twice is no mistake: whoever repeats a change may be sure of it.
+                expected = "each record once; this row says the same again"
+                return None if is_versioned else row_warning("repeated_row", "record_id", record_id, expected)
             case False:
+                reason = (
+                    "with the same version" if is_versioned else "and the file has no column for version or changed_at"
+                )
                 expected = (
-                    "each record once: an earlier row of this file says something else about it, and the file has no "
-                    "column for version or changed_at that could say which holds"
+                    f"each version once: an earlier row says something else {reason}, so nobody can say which holds"
                 )
                 return row_error("contradicting_row", "record_id", record_id, expected)

@@ -31,6 +31,50 @@ def test_a_good_record_is_admitted(feed: str) -> None:
     assert admission_problems(feed, good(feed), NOW_MS) == []
 
 
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_change_that_is_still_to_come_is_refused_but_for_a_clock_that_is_a_day_ahead(*, deleted: bool) -> None:
+    record = good(WORK_PERMITS, deleted=deleted)
+    assert refusals(WORK_PERMITS, record | {"changed_at": NOW_MS + 86_400_000}) == []
+    late = record | {"changed_at": NOW_MS + 86_400_001}
+    assert refusals(WORK_PERMITS, late) == [("changed_at", "change_in_future")]
+
+
+def test_data_of_a_day_to_come_is_refused_whole(publish_files: PublishFiles, tmp_path: Path) -> None:
+    path = tmp_path / "rows_25991231.csv"
+    path.write_text("No\nMB700001\n", "utf-8")
+    text = 'record_id = { columns = ["No"] }\n[fields]\npermit_number = "No"\n'
+    mapping = parse_mapping(text, WORK_PERMITS)
+    late = publish_files(WORK_PERMITS, path, mapping=mapping, as_of=NOW_MS + 90_000_000, now_ms=NOW_MS)
+    assert "--as-of" in str(late.files[0].failure)
+    dated = parse_mapping('as_of = { file_name = "YYYYMMDD", era = "BE" }\n' + text, WORK_PERMITS)
+    assert publish_files(WORK_PERMITS, path, mapping=dated, now_ms=NOW_MS).failed
+
+
+def test_one_version_with_two_contents_is_refused_whatever_the_format(
+    publish_files: PublishFiles, tmp_path: Path
+) -> None:
+    one = {"record_id": "P-1", "version": 1, "changed_at": "2026-11-23T09:00:00Z", "permit_number": "7112345678"}
+    rows = [one, one, {**one, "sex": "F"}, {**one, "version": 2, "sex": "F"}]
+    path, other = tmp_path / "rows.jsonl", tmp_path / "more.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    other.write_text(json.dumps({**one, "sex": "M"}), "utf-8")
+    outcome = publish_files(WORK_PERMITS, path, other)
+    assert (outcome.published, outcome.rejected, outcome.warnings) == (3, 2, 0)
+    assert told(tmp_path) == [(3, "record_id", "contradicting_row"), (1, "record_id", "contradicting_row")]
+
+
+def test_a_change_known_by_its_day_alone_cannot_happen_twice_with_two_contents(
+    publish_files: PublishFiles, tmp_path: Path
+) -> None:
+    text = 'record_id = { columns = ["No"] }\n[fields]\npermit_number = "No"\nsex = "Sex"\n'
+    text += 'changed_at = { column = "Day", format = "DD/MM/YYYY", era = "BE" }\n'
+    path = tmp_path / "rows.csv"
+    path.write_text("No,Sex,Day\nWP700001,F,23/11/2569\nWP700001,M,23/11/2569\n", "utf-8")
+    outcome = publish_files(WORK_PERMITS, path, mapping=parse_mapping(text, WORK_PERMITS))
+    assert (outcome.published, outcome.rejected) == (1, 1)
+    assert told(tmp_path) == [(3, "record_id", "contradicting_row")]
+
+
 def test_nobody_is_born_after_today() -> None:
     assert refusals(WORK_PERMITS, good(WORK_PERMITS, birth_date="2026-11-27")) == []
     assert refusals(WORK_PERMITS, good(WORK_PERMITS, birth_date="2026-11-28")) == [("birth_date", "birth_in_future")]
