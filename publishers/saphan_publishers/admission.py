@@ -1,5 +1,6 @@
 """What keeps a record out at publishing alone, while somebody at the agency can still correct it."""
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
@@ -35,7 +36,12 @@ def admission_problems(feed: str, record: Mapping[str, Any], now_ms: int) -> lis
     """
     if record.get("deleted"):
         return [*_changes_to_come(record, now_ms)]
-    found = [*_changes_to_come(record, now_ms), *_births_to_come(record, now_ms), *_damaged_numbers(feed, record)]
+    found = [
+        *_changes_to_come(record, now_ms),
+        *_hidden_signs(feed, record),
+        *_births_to_come(record, now_ms),
+        *_damaged_numbers(feed, record),
+    ]
     if feed in WORKER_FEEDS and not found:
         found.extend(_unusable_numbers(feed, record))
     return found
@@ -47,6 +53,21 @@ def _changes_to_come(record: Mapping[str, Any], now_ms: int) -> Iterator[Problem
     if changed_at is not None and now_ms + DAY_MS < changed_at <= LAST_CHANGE_MS:
         expected = "a time that has come; a day more is allowed, for clocks that go wrong"
         yield row_error("change_in_future", "changed_at", format_time_ms(changed_at), expected)
+
+
+def _hidden_signs(feed: str, record: Mapping[str, Any]) -> Iterator[Problem]:
+    """Signs that nobody sees and that turn the text around them: two ids that look alike, or one that looks like another."""
+    for field in _code_fields(feed):
+        text = record.get(field)
+        if text.__class__ is str and not text.isascii() and any(unicodedata.category(sign) == "Cf" for sign in text):
+            shown = text.encode("ascii", "backslashreplace").decode("ascii")
+            yield row_error("hidden_sign", field, shown, "visible letters and digits, no marks of direction or width")
+
+
+@cache
+def _code_fields(feed: str) -> tuple[str, ...]:
+    form = record_form(feed)
+    return tuple(name for name, kind in form.kinds.items() if kind == "string" and name not in form.names)
 
 
 def _births_to_come(record: Mapping[str, Any], now_ms: int) -> Iterator[Problem]:

@@ -75,6 +75,16 @@ def test_a_change_known_by_its_day_alone_cannot_happen_twice_with_two_contents(
     assert told(tmp_path) == [(3, "record_id", "contradicting_row")]
 
 
+@pytest.mark.parametrize("field", ["record_id", "permit_number", "passport_number"])
+@pytest.mark.parametrize("sign", ["\u202e", "\u2066", "\u061c"])
+def test_an_id_with_a_sign_that_turns_it_around_is_refused(field: str, sign: str) -> None:
+    assert refusals(WORK_PERMITS, good(WORK_PERMITS, **{field: f"WP{sign}700001"})) == [(field, "hidden_sign")]
+
+
+def test_a_name_may_hold_what_it_needs() -> None:
+    assert refusals(WORK_PERMITS, good(WORK_PERMITS, full_name="မသီ\u200bတာ")) == []
+
+
 def test_nobody_is_born_after_today() -> None:
     assert refusals(WORK_PERMITS, good(WORK_PERMITS, birth_date="2026-11-27")) == []
     assert refusals(WORK_PERMITS, good(WORK_PERMITS, birth_date="2026-11-28")) == [("birth_date", "birth_in_future")]

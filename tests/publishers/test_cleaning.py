@@ -32,6 +32,16 @@ def test_zero_width_marks_and_nul_vanish_and_letters_are_composed() -> None:
     assert clean("a\x00b\tc") == "ab c"
 
 
+@pytest.mark.parametrize(
+    "halves",
+    ["\u0e17\u0e4d\u0e32", "\u0e19\u0e49\u0e4d\u0e32", "\u0e19\u0e4d\u0e49\u0e32"],
+    ids=["plain", "tone first", "tone between"],
+)
+def test_sara_am_in_two_halves_is_the_letter_that_it_looks_like(halves: str) -> None:
+    tone = "\u0e49" if "\u0e49" in halves else ""
+    assert clean(halves) == f"{halves[0]}{tone}\u0e33"
+
+
 def test_digits_of_the_region_become_western_in_codes_only() -> None:
     assert clean_code("๗๑๐๑") == "7101"
     assert clean_code("၇၁၀၁") == "7101"

@@ -78,6 +78,29 @@ def test_only_a_column_that_is_read_must_stand_once(publish: Callable[..., Outco
     assert "'company' once" in failure
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_a_file_in_utf16_is_a_file_problem_with_and_without_its_mark(
+    publish_files: PublishFiles, tmp_path: Path, encoding: str
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_bytes("Account,Branch,Company\n7100012345,000000,บริษัทตัวอย่าง\n".encode(encoding))
+    outcome = publish_files(SSO_EMPLOYERS, path, mapping=parse_mapping(MAPPING, SSO_EMPLOYERS), as_of=AS_OF)
+    assert "UTF-16" in str(outcome.files[0].failure)
+
+
+def test_a_stray_nul_is_cleaned_away_and_stops_no_file(publish: Callable[..., Outcome], broker: Any) -> None:
+    assert publish("Account,Branch,Company\n7100012345,000000,A\x00B\n").published == 1
+    assert broker.records(SSO_EMPLOYERS)[0]["name"] == "AB"
+
+
+@pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
+def test_a_workbook_says_how_to_save_it(publish_files: PublishFiles, tmp_path: Path, start: bytes) -> None:
+    path = tmp_path / "rows.xlsx"
+    path.write_bytes(start + b"\x14\x00\x06\x00\x08\x00!\x00")
+    outcome = publish_files(SSO_EMPLOYERS, path, mapping=parse_mapping(MAPPING, SSO_EMPLOYERS), as_of=AS_OF)
+    assert "save it as CSV UTF-8" in str(outcome.files[0].failure)
+
+
 @pytest.mark.parametrize("rows", [1, 3])
 def test_lines_that_end_in_a_lone_cr_are_a_file_problem_in_a_small_file_too(
     publish: Callable[..., Outcome], rows: int
