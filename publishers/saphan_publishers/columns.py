@@ -37,9 +37,9 @@ class RowMaker:
         self._record_id = mapping.record_id
         self._hashed = hashed
         self._as_of_ms = as_of_ms
-        named = {rule.field for rule in fields}
-        self._has_changed_at = "changed_at" in named
-        self._has_version = "version" in named
+        self._named = {rule.field for rule in fields}
+        self._has_changed_at = "changed_at" in self._named
+        self._has_version = "version" in self._named
         self.repeatable = self._has_changed_at or self._has_version
 
     def record(self, cells: _Cells) -> tuple[dict[str, Any], list[Problem]]:
@@ -98,7 +98,8 @@ class RowMaker:
     def _identity(self, rule: IdRule, cells: _Cells, record: dict[str, Any]) -> str | None:
         parts = []
         for name in rule.parts:
-            value = record[name] if name in record else clean_code(cells[self._at[name]])
+            # A column may have the name of a field that the mapping does not fill: the id's own, for one.
+            value = record[name] if name in self._named else clean_code(cells[self._at[name]])
             if value is None or value in {"", "-"}:
                 return None
             # A number with and without dashes is one number, also in another feed's file.

@@ -1,10 +1,10 @@
 """Which day a written date means: patterns, Buddhist and common era, two-digit years, and the usual shifts of 543."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timezone
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, Self
 
 from saphan_publishers.rows import Unreadable
 from saphan_publishers.text import clean_code
@@ -19,6 +19,9 @@ _YEAR_MIN = 1900
 _YEAR_MAX = 2100
 #: A common-era year above this is a Buddhist one; a Buddhist year below it is a common-era one.
 _ERA_BORDER = 2400
+#: So far back a two-digit year is believed. A common-era year that is taken for a Buddhist one comes out 43 years
+#: too early: this tells the two apart for years up to 12 from now, and leaves room for who has worked here long.
+_SHORT_YEARS_BEFORE = 30
 _BANGKOK = timezone(BANGKOK_OFFSET)
 _ISO_DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})")
 # "²" is a digit to str.isdigit, and int() refuses it.
@@ -120,13 +123,15 @@ class CalendarFormat:
     ``pattern`` is made of YYYY YY MMM (a month's name, Thai or English) MM M DD D HH mm ss and the signs between.
     ``century`` is what a two-digit year is added to: 2500 for the Buddhist era (69 is 2569 is 2026); the common era
     has no safe choice, so a pattern with YY must name it. ``unknown_parts`` decides on a day or month written 00:
-    None refuses the row, "first" takes the first day or month, "empty" leaves the date out.
+    None refuses the row, "first" takes the first day or month, "empty" leaves the date out. ``short_years`` are the
+    first and the last year that a two-digit one may mean (see :meth:`near`); None takes any.
     """
 
     pattern: str
     era: Era
     century: int | None = None
     unknown_parts: Literal["first", "empty"] | None = None
+    short_years: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         names = self.parts
@@ -141,6 +146,10 @@ class CalendarFormat:
     def parts(self) -> frozenset[str]:
         """What the pattern holds: year or short_year, month or month_name, day, hour, minute, second."""
         return frozenset(_compiled(self.pattern).groupindex)
+
+    def near(self, year: int, years_after: int = 1) -> Self:
+        """The same format for data of this year: two digits mean at most so many years after it, or 30 before."""
+        return replace(self, short_years=(year - _SHORT_YEARS_BEFORE, year + years_after))
 
     def day(self, text: str) -> int | None:
         """Days since 1970-01-01. None only for unknown parts left out. Raises Unreadable."""
@@ -187,7 +196,26 @@ class CalendarFormat:
     def _year(self, found: dict[str, str]) -> int:
         if "year" in found:
             return common_year(int(found["year"]), self.era)
-        return common_year((self._century() or 0) + int(found["short_year"]), self.era)
+        year = common_year((self._century() or 0) + int(found["short_year"]), self.era)
+        if self.short_years is not None and not self.short_years[0] <= year <= self.short_years[1]:
+            raise self._unlikely(found["short_year"], self.short_years)
+        return year
+
+    def _unlikely(self, written: str, years: tuple[int, int]) -> Unreadable:
+        """What is said of a two-digit year far from the data's own: perhaps it is of the other era."""
+        short, back = int(written), _BE_SHIFT % 100
+        first, last = years
+        if self.era == "BE" and first <= 2000 + short <= last:
+            meant = f"{(short + back) % 100:02}"
+            return Unreadable("common_era", f"a Buddhist year; {written} looks like a common-era year, that is {meant}")
+        if self.era == "CE" and first <= 2500 + short - _BE_SHIFT <= last:
+            meant = f"{(short - back) % 100:02}"
+            return Unreadable(
+                "buddhist_era", f"a common-era year; {written} looks like a Buddhist year, that is {meant}"
+            )
+        return Unreadable(
+            "year_out_of_range", f"a year from {first} to {last} (common era), or four digits in the file"
+        )
 
 
 @lru_cache(maxsize=1 << 16)

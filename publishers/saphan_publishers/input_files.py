@@ -35,6 +35,8 @@ _THAI: Scripts = ((0x0E00, 0x0E7F),)
 # Thai, Lao, Burmese, Khmer, Latin with accents, punctuation: what these files hold when they are UTF-8.
 _EXPECTED_SCRIPTS: Scripts = ((0x00A0, 0x024F), (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x1E00, 0x206F))
 _BOMS_OF_OTHERS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+#: How workbooks begin: .xlsx is a zip archive, .xls an OLE file.
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _UTF8_BOM = b"\xef\xbb\xbf"
 
 
@@ -49,10 +51,17 @@ class InputFile:
             if self.sample.startswith(mark):
                 todo = "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8') or TIS-620 and publish it again."
                 raise FileProblem("encoding", f"{encoding} text", "UTF-8 or TIS-620", todo)
+        if self.sample.startswith(_WORKBOOKS):
+            todo = "This is an .xlsx workbook or the like: save it as CSV UTF-8 and publish that."
+            raise FileProblem("workbook", "a workbook or an archive", "CSV, JSON Lines or the monthly file", todo)
+        if _is_utf16(self.sample):
+            todo = "Save the file as UTF-8 (in a spreadsheet: 'CSV UTF-8') or TIS-620 and publish it again."
+            raise FileProblem("encoding", "UTF-16 text without a mark", "UTF-8 or TIS-620", todo)
         self.has_bom = self.sample.startswith(_UTF8_BOM)
         if self.has_bom:
             self.sample = self.sample[len(_UTF8_BOM) :]
-        if b"\r" in self.sample and b"\n" not in self.sample and len(self.sample) >= SAMPLE_BYTES:
+        # A CR at the very end may be half of a line end.
+        if b"\r" in self.sample.rstrip(b"\r\x1a") and b"\n" not in self.sample:
             todo = "Convert the line ends (for example `tr '\\r' '\\n'`) and publish it again."
             raise FileProblem("line_ends", "lines that end in a lone CR", "lines that end in LF or CRLF", todo)
 
@@ -131,6 +140,12 @@ class LineDecoder:
             return line.decode(self.encoding or "utf-8")
         except UnicodeDecodeError:
             return None
+
+
+def _is_utf16(sample: bytes) -> bool:
+    """Whether every second byte has NULs and no other: half of each digit and comma. A stray NUL is cleaned away."""
+    even, odd = sample[::2].count(0), sample[1::2].count(0)
+    return min(even, odd) == 0 and (even + odd) * 20 >= max(len(sample), 20)
 
 
 def decided(sample: bytes) -> Encoding | None:

@@ -1,16 +1,19 @@
 """What a mapping says: which column is which field, how dates and money are written, what makes the record id."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from saphan_publishers.cells import Unit
 from saphan_publishers.dates import CalendarFormat
 from saphan_publishers.input_files import Encoding
 from saphan_publishers.record_form import record_form
 from saphan_publishers.text import clean
+from saphan_schemas.rule_table import TABLES
 
 #: Cells that mean "nothing" unless the mapping names others.
 EMPTY_CELLS = ("", "-")
+#: A permit or a contract may end so long from now.
+_YEARS_AHEAD_MAX = 10
 
 
 class MappingError(ValueError):
@@ -78,6 +81,19 @@ class ColumnMapping:
     def hashes(self) -> bool:
         """Whether an id is a hash with the pseudonym key."""
         return any(rule.hashed for rule in [self.record_id, *(rule.identity for rule in self.fields)] if rule)
+
+    def near(self, year: int) -> "ColumnMapping":
+        """The same mapping for data of this year: what a two-digit year may mean in each field."""
+        last_days = {last for _, last in TABLES[self.feed].ordered}
+
+        def dated(rule: FieldRule) -> FieldRule:
+            if rule.calendar is None or rule.field == "birth_date":
+                return rule  # People are of any age; a birth that is still to come is found by the rules.
+            years_after = _YEARS_AHEAD_MAX if rule.field in last_days else 1
+            return replace(rule, calendar=rule.calendar.near(year, years_after))
+
+        file_date = None if self.file_date is None else self.file_date.near(year)
+        return replace(self, fields=tuple(map(dated, self.fields)), file_date=file_date)
 
 
 def identity_mapping(feed: str) -> ColumnMapping:

@@ -5,50 +5,33 @@ TIS-620, one byte a letter, so widths count letters and bytes alike. Years have 
 money is satang. A header "1" stands before the details "2" of its employer account; a file may hold several.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
-from typing import Any, NamedTuple
+from typing import Any
 
 from saphan_projections.law import Law, contribution_terms, default_law, employee_contribution_satang
 from saphan_publishers.dates import CalendarFormat
 from saphan_publishers.input_files import CTRL_Z, Encoding, InputFile, LineDecoder
+from saphan_publishers.monthly_layout import (
+    DETAIL,
+    DETAIL_CHARACTERS_MIN,
+    HEADER,
+    LINE_CHARACTERS,
+    is_utf8_header,
+    layout_problem,
+)
 from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
 from saphan_publishers.rows import FileNote, FileProblem, Row, Unreadable, row_error, row_warning
 from saphan_publishers.text import clean_code
 from saphan_schemas.rules import Problem
 from saphan_schemas.topics import CONTRIBUTIONS
-from saphan_schemas.values import date_to_days
+from saphan_schemas.values import bangkok_day, date_to_days, days_to_date
 
-LINE_CHARACTERS = 135
-#: A sender may cut trailing blanks off: a detail ends with 27 of them.
-_DETAIL_CHARACTERS_MIN = 108
 _PAY_DATE = CalendarFormat("DDMMYY", "BE")
 _PERIOD = CalendarFormat("MMYY", "BE")
 _ONE_BAHT_SATANG = 100
-_TITLE = re.compile(r"[0-9]{3}").fullmatch
-
-
-class _Slice(NamedTuple):
-    start: int
-    end: int
-
-
-def _slices(*widths: tuple[str, int]) -> dict[str, _Slice]:
-    found, start = {}, 1  # character 0 is the record type
-    for name, width in widths:
-        found[name] = _Slice(start, start + width)
-        start += width
-    return found
-
-
-_HEADER = _slices(
-    ("account", 10), ("branch", 6), ("pay_date", 6), ("period", 4), ("company", 45), ("rate", 4), ("count", 6),
-    ("wages", 15), ("contributions", 14), ("employees", 12), ("employers", 12),
-)  # fmt: skip
-_DETAIL = _slices(("number", 13), ("title", 3), ("first_name", 30), ("last_name", 35), ("wage", 14), ("amount", 12))
 
 
 @dataclass(slots=True)
@@ -67,12 +50,6 @@ class _Section:
     whole: bool = True
 
 
-def looks_like_monthly_file(sample: bytes) -> bool:
-    """Whether a file begins with a header line of this layout."""
-    first = sample.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r\n")
-    return first[:27].isdigit() and first[:1] == b"1" and first[72:].isdigit() and len(first) >= LINE_CHARACTERS
-
-
 class MonthlyFile:
     """A monthly file as it is read. ``as_of_ms`` is when the file was made or first seen: its version."""
 
@@ -89,40 +66,82 @@ class MonthlyFile:
         self._hashed = hashed
         self._as_of_ms = as_of_ms
         self._law = law or default_law()
+        self._missing_details = 0
+        self._section: _Section | None = None
+        self._first_problem: FileProblem | None = None
+        self._has_begun = False
         self._form = record_form(CONTRIBUTIONS)
+        year = days_to_date(bangkok_day(as_of_ms)).year
+        self._pay_date, self._period = _PAY_DATE.near(year), _PERIOD.near(year)
 
     def rows(self) -> Iterator[Row | FileNote]:
-        """Each detail as a row, and a note for each total that does not add up. Raises FileProblem."""
-        section: _Section | None = None
-        for number, raw in self._lines:
-            body = raw.rstrip(b"\r\n").rstrip(CTRL_Z)
-            if not body.strip():
-                continue
-            text = self._decoder.text(raw)
-            if section is None or body[:1] == b"1":
-                if section is not None:
-                    yield from _total_notes(section)
-                section = self._section(number, raw, text)
-                for problem in section.problems:
-                    yield FileNote(number, problem)
-                continue
-            yield self._detail(number, raw, text, section)
-        if section is None:
-            raise FileProblem("no_header", "an empty file", "a header line that begins with 1", "Check the file.")
-        yield from _total_notes(section)
+        """Each detail as a row, and a note for each total that does not add up.
 
-    def _section(self, number: int, raw: bytes, text: str | None) -> _Section:
-        if text is None or text[:1] != "1" or len(text) < LINE_CHARACTERS:
-            raise self._no_header(number, raw, text)
-        if len(text) > LINE_CHARACTERS and text[LINE_CHARACTERS:].strip():
-            raise self._no_header(number, raw, text)
-        parts = {name: clean_code(text[place.start : place.end]) for name, place in _HEADER.items()}
+        A header that cannot be read is a rejected row, and so is each line under it: the next employers are read all
+        the same. Raises FileProblem where there is no header at all, and where details are missing.
+        """
+        for number, raw in self._lines:
+            if raw.rstrip(b"\r\n").rstrip(CTRL_Z).strip():
+                yield from self._line(number, raw)
+        yield from self._ended()
+        if not self._has_begun:
+            no_header = FileProblem("no_header", "an empty file", "a header line that begins with 1", "Check the file.")
+            raise self._first_problem or no_header
+        if self._missing_details:
+            found = f"{self._missing_details} details fewer than the headers say"
+            todo = "The file may be cut off: get the whole file and publish it; what was published is not doubled."
+            raise FileProblem("details_missing", found, "as many details as each header counts", todo)
+
+    def _line(self, number: int, raw: bytes) -> Iterator[Row | FileNote]:
+        if self._section is not None and raw[:1] != b"1":
+            yield self._detail(number, raw, self._section)
+            return
+        yield from self._ended()
+        self._section = section = self._read_header(number, raw)
+        if section is not None:
+            self._has_begun = True
+            for problem in section.problems:
+                yield FileNote(number, problem)
+            return
+        if not self._has_begun:
+            self._first_problem = self._first_problem or self._no_header(number, raw)
+            if self._first_problem.code == "encoding" or raw[:1] not in b"12":
+                raise self._first_problem
+        yield self._under_no_header(number, raw)
+
+    def _ended(self) -> Iterator[FileNote]:
+        section, self._section = self._section, None
+        if section is not None:
+            self._missing_details += max((section.stated["count"] or 0) - section.count, 0)
+            yield from _total_notes(section)
+
+    def _under_no_header(self, number: int, raw: bytes) -> Row:
+        if raw[:1] == b"1":
+            expected = f"a header of {LINE_CHARACTERS} characters; none of the lines under it can be read without it"
+            problem = row_error("unknown_header", "", f"{len(self._text(raw))} characters", expected)
+        else:
+            problem = row_error("header_missing", "", "nothing", "a header above this line that can be read")
+        # The header comes first in the file of rejected rows, as a row of its own.
+        return Row(number, raw, None, [problem], repeatable=False)
+
+    def _text(self, raw: bytes) -> str:
+        """The line's text. Letters of no meaning are marked: only names have any, and names are not read."""
+        text = self._decoder.text(raw)
+        if text is None:
+            text = raw.rstrip(b"\r\n").rstrip(CTRL_Z).decode(self._decoder.encoding or "utf-8", "replace")
+        return text
+
+    def _read_header(self, number: int, raw: bytes) -> _Section | None:
+        text = self._text(raw)
+        if text[:1] != "1" or len(text) < LINE_CHARACTERS or text[LINE_CHARACTERS:].strip():
+            return None
+        parts = {name: clean_code(text[place.start : place.end]) for name, place in HEADER.items()}
         problems: list[Problem] = []
         record = self._form.empty()
         record.update(sso_account=parts["account"], sso_branch=parts["branch"])
-        for field, part, form in (("paid_on", "pay_date", _PAY_DATE), ("month", "period", _PERIOD)):
+        for field, part, read in (("paid_on", "pay_date", self._pay_date.day), ("month", "period", self._period.month)):
             try:
-                record[field] = form.day(parts[part]) if form is _PAY_DATE else form.month(parts[part])
+                record[field] = read(parts[part])
             except Unreadable as refused:
                 problems.append(row_error(refused.code, field, parts[part], refused.expected))
         stated = {name: _number(parts[name]) for name in ("count", "wages", "contributions", "employees", "employers")}
@@ -135,29 +154,32 @@ class MonthlyFile:
         problems += self._rate_problems(rate_bp, record["month"])
         return _Section(number, raw, record, problems, rate_bp, stated)
 
-    def _no_header(self, number: int, raw: bytes, text: str | None) -> FileProblem:
+    def _no_header(self, number: int, raw: bytes) -> FileProblem:
+        text = self._decoder.text(raw)
         expected = (
             f"a header: 1, then {LINE_CHARACTERS - 1} characters in TIS-620 (account 10, branch 6, pay date DDMMYY, …)"
         )
-        try:
-            as_utf8 = raw.rstrip(b"\r\n").decode("utf-8")
-        except UnicodeDecodeError:
-            as_utf8 = ""
-        if not as_utf8.isascii() and len(as_utf8) == LINE_CHARACTERS and self._decoder.encoding != "utf-8":
+        if is_utf8_header(raw) and self._decoder.encoding != "utf-8":
             todo = "Give --encoding utf-8, or save the file as TIS-620 and publish it again."
             return FileProblem("encoding", f"a header in UTF-8 (line {number})", expected, todo)
         found = "bytes that are not text" if text is None else f"{len(text)} characters that begin with {text[:1]!r}"
         todo = "Check that this is the monthly contribution file; its layout is in publishers/README.md."
         return FileProblem("unknown_header", f"{found} in line {number}", expected, todo)
 
-    def _detail(self, number: int, raw: bytes, text: str | None, section: _Section) -> Row:
-        section.count += 1
-        problem = _layout_problem(text, raw, self._decoder.encoding or "")
-        if problem is not None or text is None:
+    def _detail(self, number: int, raw: bytes, section: _Section) -> Row:
+        text = self._text(raw)
+        section.count += text[:1] == "2"
+        problem = layout_problem(text)
+        if problem is not None:
             section.whole = False
-            return Row(number, raw, None, [problem] if problem else [], section.raw, repeatable=False)
-        text = text.ljust(_DETAIL_CHARACTERS_MIN)
-        parts = {name: clean_code(text[place.start : place.end]) for name, place in _DETAIL.items()}
+            if self._decoder.text(raw) is None:
+                found = raw.rstrip(b"\r\n").decode("utf-8", "replace")
+                problem = row_error(
+                    "encoding", "", found, f"text in {self._decoder.encoding} as in the rest of the file"
+                )
+            return Row(number, raw, None, [problem], section.raw, repeatable=False)
+        text = text.ljust(DETAIL_CHARACTERS_MIN)
+        parts = {name: clean_code(text[place.start : place.end]) for name, place in DETAIL.items()}
         record = dict(section.record)
         # What is wrong with the header is wrong with each row under it: none has a month or a day without it.
         problems = [problem for problem in section.problems if problem.severity == "error"]
@@ -211,24 +233,6 @@ class MonthlyFile:
             f"{terms.ceiling_satang} ({terms.rule_versions[1]}{'' if terms.confirmed else ', unconfirmed'})"
         )
         return [row_warning("contribution_mismatch", "amount_satang", f"{amount} on a wage of {wage}", expected)]
-
-
-def _layout_problem(text: str | None, raw: bytes, encoding: str) -> Problem | None:
-    if text is None:
-        found = raw.rstrip(b"\r\n").decode("utf-8", "replace")
-        return row_error("encoding", "", found, f"text in {encoding} as in the rest of the file")
-    if text[:1] != "2":
-        return row_error("record_type", "", text, "a detail line that begins with 2, or a header with 1")
-    if len(text) < _DETAIL_CHARACTERS_MIN or text[LINE_CHARACTERS:].strip():
-        expected = (
-            f"{LINE_CHARACTERS} characters (at least {_DETAIL_CHARACTERS_MIN} where trailing blanks were cut off)"
-        )
-        return row_error("line_length", "", f"{len(text)} characters", expected)
-    title = text[_DETAIL["title"].start : _DETAIL["title"].end]
-    if _TITLE(clean_code(title)) is None:
-        expected = "three digits in columns 15-17, such as 003; other columns may have moved too"
-        return row_error("layout_shifted", "title", title, expected)
-    return None
 
 
 def _number(text: str) -> int | None:

@@ -17,7 +17,7 @@ from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_publishers.messages import MessageMaker, NotEncodable, heartbeat_maker
 from saphan_publishers.record_form import record_form
 from saphan_publishers.rows import Unreadable, row_error
-from saphan_publishers.validation import is_rejected, record_problems
+from saphan_publishers.validation import is_rejected, publishing_problems
 from saphan_schemas.rules import Problem
 from saphan_schemas.topics import HEARTBEATS, RECORD_FEEDS
 from saphan_schemas.values import time_to_ms
@@ -132,7 +132,7 @@ class Publisher:
         heartbeats until it was published in a valid form.
         """
         wire, found = self._form.to_wire(record)
-        problems = record_problems(self.feed, wire, found)
+        problems = publishing_problems(self.feed, wire, now_ms(), found)
         if problems and is_rejected(problems):
             raise self._refused(wire, problems)
         try:

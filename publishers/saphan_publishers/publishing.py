@@ -16,6 +16,7 @@ from saphan_publishers.input_files import STDIN, InputFile, open_input
 from saphan_publishers.json_lines import json_rows
 from saphan_publishers.messages import NotEncodable, heartbeat_maker
 from saphan_publishers.outcomes import FileOutcome, Outcome
+from saphan_publishers.repeats import SeenRecords
 from saphan_publishers.reports import Report
 from saphan_publishers.rows import FileNote, FileProblem, Row, row_error
 from saphan_publishers.validation import RowJudge, is_rejected, record_problems
@@ -64,6 +65,7 @@ class Publication:
         self._first_seen = FirstSeen(order.data_dir / "publish" / "first-seen")
         self._began = monotonic_seconds()
         self._latest_ms = 0
+        self._seen: dict[str, SeenRecords] = {}
         self.outcome = Outcome(dry_run=order.delivery is None)
 
     async def run(self) -> Outcome:
@@ -156,7 +158,7 @@ class Publication:
         if topic == HEARTBEATS:
             return json_rows(source, parsed_heartbeat), self._judge_heartbeat
         rows = rows_of(source, topic, self._order.reading, lambda: self._first_seen_ms(topic, outcome.file))
-        return rows, RowJudge(topic).judge
+        return rows, RowJudge(topic, self._order.reading.now_ms, self._seen.setdefault(topic, SeenRecords())).judge
 
     def _judge_heartbeat(self, row: Row) -> tuple[Item | None, list[Problem]]:
         record = row.record

@@ -1,4 +1,4 @@
-"""Whether a file whose rows carry no version of their own names one record twice: then nobody could say which holds."""
+"""Whether a run says two things about one version of a record: then nobody could say which holds."""
 
 import hashlib
 from array import array
@@ -9,7 +9,7 @@ _CONTENT_MASK = (1 << _CONTENT_BITS) - 1
 
 
 class SeenRecords:
-    """The record ids of one file in 8 bytes each (twice that with the free slots): 4 million rows take 64 MiB.
+    """The versions of records of one run in 8 bytes each (twice that with the free slots): 4 million rows take 64 MiB.
 
     An id is known by 40 bits and its place in the table, so that two ids of millions are taken for one with a chance
     of about one in a million million.

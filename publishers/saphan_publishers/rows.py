@@ -36,10 +36,11 @@ class FileProblem(Exception):
     """The file cannot be read as what it is said to be. What was published of it before stays published.
 
     ``found`` and ``expected`` are what they say, ``todo`` is the next step; ``code`` names the kind of problem.
+    ``said`` takes the place of both where everybody may read it, when they show what stands in the file.
     """
 
-    def __init__(self, code: str, found: str, expected: str, todo: str) -> None:
-        super().__init__(f"found {found}; expected {expected}. {todo}")
+    def __init__(self, code: str, found: str, expected: str, todo: str, said: str | None = None) -> None:
+        super().__init__(f"found {found}; expected {expected}. {todo}" if said is None else f"{said}. {todo}")
         self.code = code
         self.found = found
         self.expected = expected

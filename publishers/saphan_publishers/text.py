@@ -1,5 +1,6 @@
 """How text from an agency's file is cleaned before anyone compares it: one form of each letter, no invisible marks."""
 
+import re
 import unicodedata
 
 # Zero-width and direction marks, the byte order mark, the soft hyphen: nobody sees them, every comparison does.
@@ -12,6 +13,8 @@ _DIGITS = {
     for digits in ("๐๑๒๓๔๕๖๗๘๙", "໐໑໒໓໔໕໖໗໘໙", "၀၁၂၃၄၅၆၇၈၉", "០១២៣៤៥៦៧៨៩")
     for value, digit in enumerate(digits)
 }
+# Sara am typed as its two halves looks the same, also with a tone mark between or before them; NFC leaves both.
+_SARA_AM = re.compile("([\u0e48-\u0e4b]?)\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 # What is typed where a surname would stand, because the form asks for one.
 _NO_NAME_PART = frozenset({"-", "–", "—", ".", "_", "--", "---"})
 
@@ -21,7 +24,7 @@ def clean(text: str) -> str:
     if not text.isprintable():
         text = text.translate(_DROPPED).replace("\u00a0", " ")
     if not text.isascii():
-        text = unicodedata.normalize("NFC", text)
+        text = _SARA_AM.sub("\\1\\2\u0e33", unicodedata.normalize("NFC", text))
     return text.strip()
 
 

@@ -24,6 +24,22 @@ _DIGITS = "0123456789"
 _BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b\u200c\u200d\u202f\u2060\u3000\ufeff \t\r\n"
 _DASHES = "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u002e"
 _STRIPPED = str.maketrans(dict.fromkeys(_BLANKS + _DASHES, ""))
+
+
+def _thirteen_digits(separator: str) -> re.Pattern[str]:
+    """A word of thirteen digits, with letters at most at its ends, or the groups of a Thai card: 1-2345-67890-12-3.
+
+    Digits between letters are a hash's, which must not be refused by chance.
+    """
+    word = r"(?<![^\W_])[^\W\d_]*\d{13}[^\W\d_]*(?![^\W_])"
+    card = rf"(?<!\d)\d{separator}\d{{4}}{separator}\d{{5}}{separator}\d{{2}}{separator}\d(?!\d)"
+    return re.compile(f"{word}|{card}")
+
+
+_THIRTEEN_DIGITS = _thirteen_digits(f"[{re.escape(_BLANKS + _DASHES)}]").finditer
+#: The same before anything is normalised: finds a little more. No match goes over the end of a line.
+_PERHAPS_THIRTEEN = _thirteen_digits(r"[^\w\n]").search
+_NO_DIGITS = re.compile(r"\D+")
 _DOCUMENT_NUMBER = re.compile(r"[A-Z0-9/]{5,24}").fullmatch
 _REAL_DIGIT = re.compile(r"[1-9]").search
 
@@ -130,11 +146,6 @@ def person_number_kind(text: str) -> NumberKind:
     return "person" if has_right_check_digit(text) else "check_digit"
 
 
-def may_be_person_number(key: str) -> bool:
-    """Whether a key deserves a closer look: 13 characters or more that do not begin with a letter."""
-    return len(key) >= 13 and not key[0].isalpha()
-
-
 def usable_person_number(text: str) -> bool:
     """Whether a normalised 13-digit number may join two records: a person's, and not a wrong or invented one."""
     return is_plain_person_number(text) or person_number_kind(text) == "person"
@@ -147,6 +158,27 @@ def normalise_person_number(text: str) -> str:
     if text.isdecimal() and text.isascii():
         return text
     return _plain(text)
+
+
+def carries_person_number(text: str) -> bool:
+    """Whether a person's 13-digit number stands in a text, whatever is around it; also one with a slip in it."""
+    return any(
+        person_number_kind(_NO_DIGITS.sub("", found.group())) in {"person", "check_digit"}
+        for found in _THIRTEEN_DIGITS("".join(map(_narrow, text)))
+    )
+
+
+def may_carry_person_number(text: str) -> bool:
+    """Whether :func:`carries_person_number` is worth asking: true for few others. A text may be many, one a line."""
+    return _PERHAPS_THIRTEEN(text) is not None
+
+
+def is_plain_key(text: str) -> bool:
+    """Whether a text is surely neither a person's number nor carries one: the quick answer for nearly all keys."""
+    if len(text) < 13:
+        return True
+    # All digits is thirteen characters; with a letter in front they are more.
+    return text[0].isalpha() and (len(text) == 13 or not may_carry_person_number(text))
 
 
 def normalise_passport(text: str) -> str:

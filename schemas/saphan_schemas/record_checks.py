@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from saphan_schemas.identifiers import (
+    carries_person_number,
     is_placeholder,
     normalise_passport,
     normalise_person_number,
@@ -87,12 +88,15 @@ def _record_id(text: str) -> Iterator[Problem]:
 
 def _is_personal(text: str) -> bool:
     # With a wrong check digit it is still somebody's number with a slip in it.
-    return person_number_kind(normalise_person_number(text)) in {"person", "check_digit"}
+    whole = person_number_kind(normalise_person_number(text)) in {"person", "check_digit"}
+    return whole or carries_person_number(text)
 
 
 def _carried(record: Mapping[str, Any]) -> Iterator[Problem]:
     key = record["record_id"].upper()
-    for name in PERSON_FIELDS:
+    # An employer may be a person, and then the number for taxes is the citizen's.
+    names = (*PERSON_FIELDS, "tax_id") if record.get("id_type") == "person" else PERSON_FIELDS
+    for name in names:
         value = record.get(name)
         if value is not None:
             number = normalise_passport(value)
@@ -101,7 +105,8 @@ def _carried(record: Mapping[str, Any]) -> Iterator[Problem]:
                 return
 
 
-def _is_given(name: str, value: Any) -> bool:
+def is_given(name: str, value: Any) -> bool:
+    """Whether a field has a value that is not there in place of one."""
     if value is None or value == "":
         return False
     if name in _THIRTEEN_DIGITS:
@@ -114,9 +119,9 @@ def _missing(table: FeedTable, record: Mapping[str, Any], wrong: set[str]) -> It
     if record.get("section") == "33":
         required += table.required_in_section_33
     for name in required:
-        if name not in wrong and not _is_given(name, record[name]):
+        if name not in wrong and not is_given(name, record[name]):
             yield error(name, record[name], "a value; this feed needs it", "required")
-    if table.one_of and not any(all(_is_given(name, record[name]) for name in group) for group in table.one_of):
+    if table.one_of and not any(all(is_given(name, record[name]) for name in group) for group in table.one_of):
         choices = " or ".join(" with ".join(group) for group in table.one_of)
         yield error(table.one_of[0][0], None, f"at least one of: {choices}", "no_identifier")
 

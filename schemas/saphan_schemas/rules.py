@@ -10,7 +10,7 @@ from saphan_schemas.identifiers import (
     check_digit,
     has_right_check_digit,
     is_placeholder,
-    may_be_person_number,
+    is_plain_key,
     normalise_passport,
     normalise_person_number,
     person_number_kind,
@@ -75,7 +75,7 @@ def _has_plain_envelope(screen: FeedScreen, record: Mapping[str, Any]) -> bool:
         and record["deleted"].__class__ is bool
         and 0 < len(record_id) <= RECORD_ID_CHARACTERS_MAX
         and record_id.isprintable()
-        and not may_be_person_number(record_id)
+        and is_plain_key(record_id)
         and version.__class__ is int
         and 1 <= version <= VERSION_MAX
         and changed_at.__class__ is int

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, cast
 
 from saphan_schemas.catalogue import default_catalogue
-from saphan_schemas.identifiers import SPECIMENS, is_plain_person_number, may_be_person_number, person_number_kind
+from saphan_schemas.identifiers import SPECIMENS, is_plain_key, is_plain_person_number, person_number_kind
 from saphan_schemas.record_checks import ENVELOPE
 from saphan_schemas.rule_table import (
     AMOUNT_MAX,
@@ -117,11 +117,14 @@ def _screen(feed: str) -> FeedScreen:
 
 
 def _employer_agrees(employer_id: str | None) -> bool:
-    return employer_id is None or not may_be_person_number(employer_id)
+    return employer_id is None or is_plain_key(employer_id)
 
 
-def _tax_id_agrees(tax_id: str | None, id_type: str | None) -> bool:
-    return tax_id is None or person_number_kind(tax_id) == id_type
+def _tax_id_agrees(tax_id: str | None, id_type: str | None, record_id: str) -> bool:
+    # A number of this kind is 13 digits as it stands.
+    return tax_id is None or (
+        person_number_kind(tax_id) == id_type and (id_type == "juristic" or tax_id not in record_id)
+    )
 
 
 def _insurance_agrees(section: str | None, account: str | None, branch: str | None, start_date: int | None) -> bool:
@@ -129,7 +132,7 @@ def _insurance_agrees(section: str | None, account: str | None, branch: str | No
 
 
 _OF_EMPLOYER = Agreement(("employer_id",), _employer_agrees)
-_OF_TAX_ID = Agreement(("tax_id", "id_type"), _tax_id_agrees)
+_OF_TAX_ID = Agreement(("tax_id", "id_type", "record_id"), _tax_id_agrees)
 _AGREEMENTS: dict[str, Agreement] = {
     EMPLOYMENTS: _OF_EMPLOYER,
     INSPECTIONS: _OF_EMPLOYER,

@@ -91,7 +91,7 @@ _OF_NUMBERS = (
     ),
     Mutant(
         "a number that lost its zeros is taken as it is", "saphan_publishers.cells",
-        "len(plain) < _DIGITS.get(field, 0)", "len(plain) < 0",
+        "if is_number and len(plain) < digits:", "if is_number and len(plain) < 0:",
         (_CLEANING + "test_a_number_that_lost_its_leading_zeros_in_a_spreadsheet_is_refused_not_repaired",),
     ),
     Mutant(

@@ -218,7 +218,7 @@ _WRONGS: dict[str, list[dict[str, Any]]] = {
     INSURED: [{"section": "44"}, {"section": "33", "start_date": None}, {"non_thai_id": COMPANY}, {"sso_branch": "1"}],
     PERMITS: [{"nationality": "Mmr"}, {"birth_date": "2533-05-01"}, {"version": 0}, {"full_name": "A\nB"}],
     PAID: [{"month": "2569-01"}, {"wage_satang": -1}, {"insured_number": "-"}],
-    PAIRS: [{"employer_id": None}, {"sso_account": "71-0"}, {"employer_id": _person_number(3)}],
+    PAIRS: [{"employer_id": None}, {"sso_account": "71-0"}, {"employer_id": f"EMP-{_person_number(3)}"}],
     COVER: [{"valid_from": "2027-01-01", "valid_until": "2026-01-01"}, {"sex": "X"}],
 }
 

@@ -13,8 +13,11 @@ from saphan_publishers.formats import Reading
 from saphan_publishers.outcomes import Outcome
 from saphan_publishers.publishing import Order, Publication
 from saphan_publishers.reports import Report
+from saphan_schemas.values import parse_time_ms
 
 KEY = "a key for these tests only"
+#: When the tests' files are read, whatever the day of the test.
+NOW_MS = parse_time_ms("2027-02-01T00:00:00+07:00")
 
 
 @pytest.fixture
@@ -38,7 +41,7 @@ def publish_files(broker: MemoryBroker, tmp_path: Path) -> PublishFiles:
         dry_run = options.pop("dry_run", False)
         heartbeat = {name: options.pop(name) for name in ("heartbeat_ms", "heartbeat_anyway") if name in options}
         delivery = None if dry_run else Delivery(to or broker, lambda _sentence: None, 5)
-        reading = Reading(KEY, **options)
+        reading = Reading(KEY, **{"now_ms": NOW_MS, **options})
         files = [(feed, str(path)) for path in paths]
         order = Order(files, reading, tmp_path / "data", delivery, **heartbeat)
         report = Report(tmp_path / "report.jsonl")

@@ -50,7 +50,7 @@ def source_of(content: bytes, name: str = "rows") -> InputFile:
 
 def accounted(feed: str, content: bytes, name: str, **reading: Any) -> int:
     """Judge each row of a file: accepted, or rejected with a reason. How many rows there were."""
-    judge, count = RowJudge(feed).judge, 0
+    judge, count = RowJudge(feed, AS_OF).judge, 0
     for row in rows_of(source_of(content, name), feed, Reading("key", as_of=AS_OF, **reading), lambda: AS_OF):
         if isinstance(row, FileNote):
             continue

@@ -32,6 +32,16 @@ def test_zero_width_marks_and_nul_vanish_and_letters_are_composed() -> None:
     assert clean("a\x00b\tc") == "ab c"
 
 
+@pytest.mark.parametrize(
+    "halves",
+    ["\u0e17\u0e4d\u0e32", "\u0e19\u0e49\u0e4d\u0e32", "\u0e19\u0e4d\u0e49\u0e32"],
+    ids=["plain", "tone first", "tone between"],
+)
+def test_sara_am_in_two_halves_is_the_letter_that_it_looks_like(halves: str) -> None:
+    tone = "\u0e49" if "\u0e49" in halves else ""
+    assert clean(halves) == f"{halves[0]}{tone}\u0e33"
+
+
 def test_digits_of_the_region_become_western_in_codes_only() -> None:
     assert clean_code("๗๑๐๑") == "7101"
     assert clean_code("၇၁၀၁") == "7101"
@@ -57,7 +67,10 @@ def test_baht_become_satang_without_rounding(text: str, expected: int) -> None:
     assert satang(text, "baht") == expected
 
 
-@pytest.mark.parametrize("text", ["9152.005", "-5", "1e3", "NaN", "baht", "1.2.3", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["9152.005", "-5", "1e3", "NaN", "baht", "1.2.3", "", "9152,50", "9.150,00", "9,15", "1,2345", ",100", "1,,000"],
+)
 def test_money_that_is_not_plain_baht_is_refused(text: str) -> None:
     with pytest.raises(Unreadable, match="baht"):
         satang(text, "baht")
@@ -98,6 +111,7 @@ def test_truth_and_whole_numbers_are_read_in_words_and_with_commas() -> None:
     assert truth("ใช่")
     assert not truth("N")
     assert whole_number("1,200") == 1200
-    for read, text in ((truth, "maybe"), (whole_number, "12.5")):
+    assert whole_number("-1,234,567") == -1_234_567
+    for read, text in ((truth, "maybe"), (whole_number, "12.5"), (whole_number, "1,5"), (whole_number, "1234,567")):
         with pytest.raises(Unreadable):
             read(text)

@@ -180,16 +180,6 @@ def test_titles_above_the_header_a_separator_hint_and_empty_rows_are_passed_over
     assert (outcome.rows, outcome.published) == (1, 1)
 
 
-def test_a_missing_column_says_what_was_found_and_which_one_may_be_meant(
-    publish_files: PublishFiles, write: Any
-) -> None:
-    path = write(f"{PERMIT_HEADER.replace('นามสกุล', 'นามสกุลล')}\n")
-    outcome = permits(publish_files, path)
-    failure = str(outcome.files[0].failure)
-    assert "'นามสกุล' (perhaps 'นามสกุลล'?)" in failure
-    assert "--mapping" in failure
-
-
 def test_rejected_rows_under_a_header_with_a_line_break_can_be_published_again(
     publish_files: PublishFiles, write: Any, tmp_path: Path
 ) -> None:
@@ -221,8 +211,6 @@ def test_without_a_mapping_the_headers_are_the_schemas_own_names(
     text = f"record_id,version,changed_at,deleted,permit_number,birth_date\nP-1,2,2026-11-23T09:00:00+07:00,false,{PINK_CARD},\n"
     assert publish_files(WORK_PERMITS, write(text)).published == 1
     assert broker.records(WORK_PERMITS)[0]["version"] == 2
-    failure = str(publish_files(WORK_PERMITS, write("record_id,surname\nP-1,x\n"), as_of=AS_OF).files[0].failure)
-    assert "no column 'surname'" in failure
 
 
 def test_a_row_that_contradicts_an_earlier_one_is_rejected_where_the_file_has_no_versions(

@@ -13,6 +13,7 @@ from saphan_schemas.values import bangkok_day, date_to_days, parse_time_ms
 BUDDHIST = CalendarFormat("DD/MM/YYYY", "BE")
 COMMON = CalendarFormat("DD/MM/YYYY", "CE")
 SHORT = CalendarFormat("DDMMYY", "BE")
+SHORT_COMMON = CalendarFormat("DDMMYY", "CE", century=2000)
 
 
 def day(year: int, month: int, day_of_month: int) -> int:
@@ -39,6 +40,45 @@ def test_a_leap_day_that_the_common_year_lacks_is_none() -> None:
 
 def test_a_two_digit_buddhist_year_69_is_2026() -> None:
     assert SHORT.day("151269") == day(2026, 12, 15)
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "code"),
+    [
+        (SHORT, "050126", "common_era"),
+        (SHORT, "050115", "common_era"),
+        (SHORT, "050199", "year_out_of_range"),
+        (SHORT, "050138", "year_out_of_range"),
+        (SHORT_COMMON, "050169", "buddhist_era"),
+        (SHORT_COMMON, "050199", "year_out_of_range"),
+    ],
+)
+def test_a_two_digit_year_far_from_the_data_s_own_is_of_the_other_era_or_none(
+    form: CalendarFormat, text: str, code: str
+) -> None:
+    assert code_of(form.near(2026).day, text) == code
+
+
+def test_the_year_that_may_be_meant_is_said_in_two_digits() -> None:
+    with pytest.raises(Unreadable, match="26 looks like a common-era year, that is 69"):
+        SHORT.near(2026).day("050126")
+    with pytest.raises(Unreadable, match="69 looks like a Buddhist year, that is 26"):
+        SHORT_COMMON.near(2026).day("050169")
+
+
+def test_a_two_digit_year_near_the_data_s_own_is_read_and_four_digits_always() -> None:
+    assert SHORT.near(2026).day("311270") == day(2027, 12, 31)
+    assert SHORT.near(2026).day("010139") == day(1996, 1, 1)
+    assert SHORT.near(2026, 10).day("311279") == day(2036, 12, 31)
+    assert CalendarFormat("MMYY", "BE").near(2026).month("1169") == "2026-11"
+    assert BUDDHIST.near(2026).day("01/01/2530") == day(1987, 1, 1)
+
+
+@given(st.integers(1996, 2027))
+def test_no_common_year_of_these_decades_is_read_as_a_buddhist_one_in_two_digits(year: int) -> None:
+    if year >= 2000:
+        assert code_of(SHORT.near(2026).day, f"0501{year % 100:02}") in {"common_era", "year_out_of_range"}
+    assert SHORT.near(2026).day(f"0501{(year + 543) % 100:02}") == day(year, 1, 5)
 
 
 def test_a_two_digit_common_year_must_name_its_century() -> None:

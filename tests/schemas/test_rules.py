@@ -22,6 +22,8 @@ from saphan_schemas.topics import (
     WORK_PERMITS,
 )
 
+UUID = "550e8400-e29b-41d4-aaa6-446655440000"
+HEX = f"d41d8cd98f00b204e98{'a' + CITIZEN + 'b'}27e"
 EACH_FEED = pytest.mark.parametrize("feed", RECORD_FEEDS)
 
 
@@ -58,6 +60,11 @@ BAD_ENVELOPES: list[tuple[Record, str, str]] = [
     ({"record_id": "0-0710-15201-84-9"}, "record_id", "key_carries_person"),
     ({"record_id": "๐๐๗๑๐๑๕๒๐๑๘๔๙"}, "record_id", "key_carries_person"),
     ({"record_id": CITIZEN}, "record_id", "key_carries_person"),
+    ({"record_id": f"EMP-{CITIZEN}"}, "record_id", "key_carries_person"),
+    ({"record_id": f"EMP{CITIZEN}/1"}, "record_id", "key_carries_person"),
+    ({"record_id": "EMP-3-7105-00120-87-" + CITIZEN[-1]}, "record_id", "key_carries_person"),
+    ({"record_id": "EMP 7-" + CITIZEN}, "record_id", "key_carries_person"),
+    ({"record_id": "E ๓๗๑๐๕๐๐๑๒๐๘๗" + CITIZEN[-1]}, "record_id", "key_carries_person"),
     ({"version": 0}, "version", "version"),
     ({"version": -(2**63)}, "version", "version"),
     ({"version": "1"}, "version", "type"),
@@ -84,6 +91,30 @@ def test_a_key_must_not_hold_the_person_s_own_number(field: str, form: str) -> N
     found = problems(WORK_PERMITS, record | {"record_id": form.format(record[field])})
     assert [(row.field, row.code) for row in found] == [("record_id", "key_carries_person")]
     assert record[field] not in found[0].expected
+
+
+@pytest.mark.parametrize(
+    "key", [f"71{CITIZEN}", f"EMP-{CITIZEN}9", f"EMP-{CITIZEN}"], ids=["digits before", "digits after", "alone"]
+)
+def test_a_key_must_not_hold_the_number_of_an_employer_who_is_a_person(key: str) -> None:
+    record = good(DOE_EMPLOYERS, tax_id=CITIZEN, id_type="person", record_id=key)
+    assert codes(DOE_EMPLOYERS, record) == {("record_id", "key_carries_person", "error")}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "E-2026-11-23-00123",
+        "E-20261123093000",
+        f"EMP-{COMPANY}",
+        "C-nmhfkxq2345672345672345aa",
+        "E-6910000123",
+        UUID,
+        HEX,
+    ],
+)
+def test_dates_long_numbers_hashes_and_companies_in_a_key_are_no_persons(key: str) -> None:
+    assert problems(EMPLOYMENTS, good(EMPLOYMENTS, record_id=key, employer_id=key)) == []
 
 
 def test_a_company_s_number_may_be_the_key_of_an_employer() -> None:
@@ -162,6 +193,8 @@ BAD_FIELDS: list[tuple[str, Record, str, str, str]] = [
     (WORK_PERMITS, {"passport_number": "M1"}, "passport_number", "document_form", "warning"),
     (WORK_PERMITS, {"nationality": None}, "nationality", "passport_without_nationality", "warning"),
     (EMPLOYMENTS, {"employer_id": CITIZEN}, "employer_id", "key_carries_person", "error"),
+    (EMPLOYMENTS, {"employer_id": f"EMP-{CITIZEN}"}, "employer_id", "key_carries_person", "error"),
+    (INSPECTIONS, {"employer_id": f"{CITIZEN}-00"}, "employer_id", "key_carries_person", "error"),
     (DOE_EMPLOYERS, {"tax_id": CITIZEN}, "tax_id", "id_type_mismatch", "warning"),
     (DOE_EMPLOYERS, {"id_type": "person"}, "tax_id", "id_type_mismatch", "warning"),
     (DOE_EMPLOYERS, {"id_type": None}, "id_type", "required", "warning"),
