@@ -183,4 +183,35 @@ _OF_ROWS = (
     ),
 )  # fmt: skip
 
-PUBLISHING = (*_OF_DATES, *_OF_NUMBERS, *_OF_ROWS)
+_STRAY = "publishers/test_stray_quotes.py::"
+_ADMISSION = "publishers/test_admission.py::"
+
+_OF_ADMISSION = (
+    Mutant(
+        "all rows between two stray quotes are one row", "saphan_publishers.delimited",
+        "if not holds_a_row:", "if cells:",
+        (_STRAY + "test_two_stray_quotes_cost_their_two_rows_and_none_between_them",),
+    ),
+    Mutant(
+        "a two-digit year is of any century", "saphan_publishers.dates",
+        "if self.short_years is not None and not", "if self.short_years == 0 and not",
+        (_DATES + "test_the_year_that_may_be_meant_is_said_in_two_digits",),
+    ),
+    Mutant(
+        "an insurance that joins nobody is published", "saphan_publishers.admission",
+        "if given and not any(", "if not given and any(",
+        (_ADMISSION + "test_an_insurance_that_can_be_joined_to_nobody_is_refused",),
+    ),
+    Mutant(
+        "a change of next year is published", "saphan_publishers.admission",
+        "if changed_at is not None and now_ms + DAY_MS < changed_at", "if changed_at is not None and now_ms * 2 < changed_at",
+        (_ADMISSION + "test_a_change_that_is_still_to_come_is_refused_but_for_a_clock_that_is_a_day_ahead",),
+    ),
+    Mutant(
+        "a key may carry a number of a person behind a prefix", "saphan_schemas.record_checks",
+        "return whole or carries_person_number(text)", "return whole",
+        ("schemas/test_rules.py::test_a_bad_envelope_keeps_the_record_out",),
+    ),
+)  # fmt: skip
+
+PUBLISHING = (*_OF_DATES, *_OF_NUMBERS, *_OF_ROWS, *_OF_ADMISSION)

@@ -57,6 +57,7 @@ def test_usual_spellings_and_absent_numbers_are_no_ground_for_suspicion(feed: st
         {"non_thai_id": "0715556001231"},
         {"passport_number": "- -"},
         {"record_id": "E-0071015201849", "non_thai_id": "0-0710-15201-84-9"},
+        {"record_id": "E-710071015201849", "non_thai_id": "0-0710-15201-84-9"},
         {"non_thai_id": None, "passport_number": None, "permit_number": None},
         {"start_date": "2026-03-01", "end_date": "2026-02-01"},
         {"employer_id": "0071015201849"},
