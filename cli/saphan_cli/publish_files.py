@@ -147,7 +147,7 @@ def _reading(request: Request, settings: Settings, topics: Sequence[str]) -> Rea
         exits.stop(
             f"--as-of is {request.as_of!r}; expected {refused.expected}, or a day such as 2026-11-23.", exits.USAGE
         )
-    return Reading(settings.pseudonym_key.get_secret_value(), file_format, mapping, encoding, as_of)
+    return Reading(settings.pseudonym_key.get_secret_value(), file_format, mapping, encoding, as_of, now_ms=now_ms())
 
 
 def _mind_the_key(order: Order, settings: Settings) -> None:

@@ -16,8 +16,8 @@ from saphan_cli import exits, many_rows
 from saphan_cli.simulated_feeds import SIMULATED_TOPICS, SimulatedFeeds
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
-from saphan_infra.data_dir import make_private
 from saphan_infra.kafka_security import aiokafka_security
+from saphan_infra.private_dirs import make_private
 from saphan_infra.schema_ids import use_schema_ids
 from saphan_infra.settings import Settings, load_settings
 from saphan_publishers.delivery import Delivery, DeliveryRefused

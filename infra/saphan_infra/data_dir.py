@@ -1,25 +1,8 @@
-"""Who may enter a data directory, and what it says about its local services, whether they run or not."""
+"""What a data directory says about its local services, whether they run or not."""
 
-import os
 from pathlib import Path
 
-from saphan_infra.other_user import ROOT, let_other_enter
 from saphan_infra.owned_process import read_json
-
-
-def make_private(directory: Path) -> None:
-    """Make a directory, and what is missing above it, for its owner alone; what is there keeps its rights.
-
-    The local broker's log and link's database hold names and numbers. PostgreSQL, which refuses to be root, must
-    pass through what root makes: as the one user that it then runs as.
-    """
-    missing = [part for part in (directory, *directory.parents) if not part.exists()]
-    for part in reversed(missing):
-        part.mkdir(mode=0o700, exist_ok=True)
-        if os.geteuid() == ROOT:
-            let_other_enter(part)
-    # Says what is wrong when something else stands there.
-    directory.mkdir(exist_ok=True)
 
 
 def local_bootstrap(kafka_dir: Path) -> str | None:

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from saphan_infra.availability import BrokerUnavailable
-from saphan_infra.data_dir import make_private
 from saphan_infra.maven import Report, exclusive, fetch, locked, to_stderr
 from saphan_infra.owned_process import OwnedProcess, free_port, port_is_free, read_json, tail, wait_until, write_json
+from saphan_infra.private_dirs import make_private
 from saphan_schemas.topics import BROKER_MESSAGE_BYTES_MAX
 
 STATE_FILE = "broker.json"

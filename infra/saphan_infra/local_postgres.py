@@ -18,10 +18,10 @@ import psycopg
 
 from saphan_infra.availability import DatabaseServerUnavailable
 from saphan_infra.clock import monotonic_seconds, wait_seconds
-from saphan_infra.data_dir import make_private
 from saphan_infra.maven import Report, exclusive, fetch, locked, to_stderr
 from saphan_infra.other_user import other_identity, other_may_enter
 from saphan_infra.owned_process import OwnedProcess, free_port, read_json, tail, write_json
+from saphan_infra.private_dirs import make_private
 
 STATE_FILE = "postgres.json"
 USER = "saphan"

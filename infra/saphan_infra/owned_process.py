@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from saphan_infra.clock import monotonic_seconds, wait_seconds
-from saphan_infra.data_dir import make_private
+from saphan_infra.private_dirs import make_private
 
 _POLL_SECONDS = 0.05
 #: Below what systems give to outgoing connections: a client that retries a dead port there could meet itself.

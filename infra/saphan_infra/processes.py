@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from typing import IO
 
 from saphan_infra.availability import ServiceUnavailable
-from saphan_infra.data_dir import make_private
 from saphan_infra.kafka_admin import ensure_topics, wait_for_broker
 from saphan_infra.kafka_security import kafka_python_security
 from saphan_infra.local_kafka import LocalKafka
 from saphan_infra.local_postgres import LocalPostgres
 from saphan_infra.maven import Report, to_stderr
 from saphan_infra.owned_process import tail, wait_until
+from saphan_infra.private_dirs import make_private
 from saphan_infra.roles import Role, RoleStatus, log_path, roles_of
 from saphan_infra.service_watch import LocalService, ServiceWatch
 from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, SettingsError, environment_of

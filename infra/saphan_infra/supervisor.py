@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saphan_infra.clock import monotonic_seconds
-from saphan_infra.data_dir import make_private
 from saphan_infra.maven import Report, to_stderr, unfailing
 from saphan_infra.owned_process import OwnedProcess, read_json, tail, write_json
+from saphan_infra.private_dirs import make_private
 from saphan_infra.roles import Role, RoleStatus, announced, log_path, state_path
 
 STATE_FILE = "supervisor.json"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from saphan_infra.data_dir import make_private
+from saphan_infra.private_dirs import make_private
 from saphan_publishers.input_files import open_input
 from saphan_publishers.rows import FileProblem
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Literal
 
-from saphan_infra.clock import now_ms
 from saphan_publishers.delimited import DelimitedFile
 from saphan_publishers.input_files import Encoding, InputFile
 from saphan_publishers.json_lines import json_rows
@@ -34,7 +33,7 @@ class Reading:
     mapping: ColumnMapping | None = None
     encoding: Encoding | None = None
     as_of: int | None = None
-    now_ms: int = field(default_factory=now_ms)
+    now_ms: int = field(kw_only=True)
 
     def words(self, feed: str) -> str:
         """Everything that decides what a file's bytes mean, as one text; the key only as its hash."""

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import mkstemp
 from typing import IO
 
-from saphan_infra.data_dir import make_private
+from saphan_infra.private_dirs import make_private
 
 _PREFIX = ".saphan-"
 _SUFFIX = ".partial"

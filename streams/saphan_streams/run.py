@@ -14,11 +14,11 @@ import faust
 from faust.types import TP
 
 from saphan_infra import clock
-from saphan_infra.data_dir import make_private
 from saphan_infra.kafka_admin import ensure_topics, wait_for_broker
 from saphan_infra.kafka_security import aiokafka_security, kafka_python_security
 from saphan_infra.logs import get_logger
 from saphan_infra.metrics import OUTBOX
+from saphan_infra.private_dirs import make_private
 from saphan_infra.producer import BatchProducer
 from saphan_infra.settings import Settings
 from saphan_infra.waiting_metrics import Wait

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from saphan_infra.data_dir import make_private
 from saphan_infra.owned_process import write_json
+from saphan_infra.private_dirs import make_private
 from saphan_infra.settings import Settings
 from saphan_projections.migrate import migrate
 

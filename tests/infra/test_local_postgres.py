@@ -10,8 +10,9 @@ import psycopg
 import pytest
 
 from saphan_infra.availability import DatabaseServerUnavailable
-from saphan_infra.data_dir import local_bootstrap, local_database_url, make_private
+from saphan_infra.data_dir import local_bootstrap, local_database_url
 from saphan_infra.local_postgres import LocalPostgres
+from saphan_infra.private_dirs import make_private
 
 pytestmark = pytest.mark.postgres
 

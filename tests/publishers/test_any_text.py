@@ -51,7 +51,9 @@ def source_of(content: bytes, name: str = "rows") -> InputFile:
 def accounted(feed: str, content: bytes, name: str, **reading: Any) -> int:
     """Judge each row of a file: accepted, or rejected with a reason. How many rows there were."""
     judge, count = RowJudge(feed, AS_OF).judge, 0
-    for row in rows_of(source_of(content, name), feed, Reading("key", as_of=AS_OF, **reading), lambda: AS_OF):
+    for row in rows_of(
+        source_of(content, name), feed, Reading("key", as_of=AS_OF, now_ms=AS_OF, **reading), lambda: AS_OF
+    ):
         if isinstance(row, FileNote):
             continue
         message, problems = judge(row)
@@ -85,7 +87,7 @@ def test_thai_digits_in_a_time_are_read_as_in_a_date() -> None:
 def test_a_title_that_is_no_number_is_a_moved_column_and_thai_digits_are_a_number() -> None:
     for title, code in (("²²²", "layout_shifted"), ("๐๐๔", None), ("00 ", "layout_shifted")):
         content = "\r\n".join([MONTHLY_HEADER, MONTHLY_DETAIL[:14] + title + MONTHLY_DETAIL[17:]]).encode()
-        reading = Reading("key", format="monthly", encoding="utf-8", as_of=AS_OF)
+        reading = Reading("key", format="monthly", encoding="utf-8", as_of=AS_OF, now_ms=AS_OF)
         rows = [
             row for row in rows_of(source_of(content), CONTRIBUTIONS, reading, lambda: AS_OF) if isinstance(row, Row)
         ]

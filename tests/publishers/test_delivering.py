@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from saphan_infra.availability import BrokerUnavailable
+from saphan_infra.clock import now_ms
 from saphan_publishers.delivery import Delivery, DeliveryRefused
 from saphan_publishers.directories import NothingToPublish, feed_files
 from saphan_publishers.formats import Reading
@@ -44,7 +45,7 @@ def publish_directory(
 ) -> Outcome:
     files = feed_files(directory, order)
     delivery = Delivery(broker, lambda _sentence: None, 5)
-    wanted = Order(files, Reading("a key for these tests"), tmp_path / "data", delivery, **options)
+    wanted = Order(files, Reading("a key for these tests", now_ms=now_ms()), tmp_path / "data", delivery, **options)
     return asyncio.run(Publication(wanted, Report(tmp_path / "report.jsonl"), lambda _outcome, _seconds: None).run())
 
 
@@ -61,7 +62,12 @@ def test_many_rows_leave_in_chunks_and_in_order(publish_files: PublishFiles, bro
 def test_while_kafka_is_away_it_waits_says_so_and_loses_nothing(new_broker: Any, tmp_path: Path) -> None:
     broker, said = new_broker(failures=2, absences=1), list[str]()
     delivery = Delivery(broker, said.append, 60)
-    order = Order([(EMPLOYER_PAIRS, str(write(tmp_path, EMPLOYER_PAIRS, pair(1))))], Reading("k"), tmp_path, delivery)
+    order = Order(
+        [(EMPLOYER_PAIRS, str(write(tmp_path, EMPLOYER_PAIRS, pair(1))))],
+        Reading("k", now_ms=now_ms()),
+        tmp_path,
+        delivery,
+    )
     outcome = asyncio.run(Publication(order, Report(tmp_path / "r.jsonl"), lambda _outcome, _seconds: None).run())
     assert outcome.published == 1
     assert len(broker.records(EMPLOYER_PAIRS)) == 1
@@ -72,7 +78,12 @@ def test_while_kafka_is_away_it_waits_says_so_and_loses_nothing(new_broker: Any,
 def test_it_gives_up_after_the_time_that_was_set_and_tells_how_far_it_came(new_broker: Any, tmp_path: Path) -> None:
     broker = new_broker(failures=10**9)
     delivery = Delivery(broker, lambda _sentence: None, 0.0)
-    order = Order([(EMPLOYER_PAIRS, str(write(tmp_path, EMPLOYER_PAIRS, pair(1))))], Reading("k"), tmp_path, delivery)
+    order = Order(
+        [(EMPLOYER_PAIRS, str(write(tmp_path, EMPLOYER_PAIRS, pair(1))))],
+        Reading("k", now_ms=now_ms()),
+        tmp_path,
+        delivery,
+    )
     publication = Publication(order, Report(tmp_path / "r.jsonl"), lambda _outcome, _seconds: None)
     with pytest.raises(BrokerUnavailable, match="Gave up sending"):
         asyncio.run(publication.run())
@@ -82,7 +93,12 @@ def test_it_gives_up_after_the_time_that_was_set_and_tells_how_far_it_came(new_b
 def test_a_broker_that_says_nothing_at_all_is_told_and_given_up(new_broker: Any, tmp_path: Path) -> None:
     said = list[str]()
     delivery = Delivery(new_broker(silent=True), said.append, 0.15, tell_seconds=0.05)
-    order = Order([(EMPLOYER_PAIRS, str(write(tmp_path, EMPLOYER_PAIRS, pair(1))))], Reading("k"), tmp_path, delivery)
+    order = Order(
+        [(EMPLOYER_PAIRS, str(write(tmp_path, EMPLOYER_PAIRS, pair(1))))],
+        Reading("k", now_ms=now_ms()),
+        tmp_path,
+        delivery,
+    )
     publication = Publication(order, Report(tmp_path / "r.jsonl"), lambda _outcome, _seconds: None)
     with pytest.raises(BrokerUnavailable, match="no answer"):
         asyncio.run(publication.run())

@@ -12,10 +12,10 @@ from pathlib import Path
 from types import FrameType
 
 from saphan_infra.availability import ServiceUnavailable
-from saphan_infra.data_dir import make_private
 from saphan_infra.kafka_admin import ensure_topics
 from saphan_infra.maven import Report
 from saphan_infra.owned_process import OwnedProcess, read_json, tail, wait_until, write_json
+from saphan_infra.private_dirs import make_private
 from saphan_infra.processes import child_environment, local_kafka, local_postgres, stop_services
 from saphan_infra.roles import Role, announced, log_path, state_path
 from saphan_infra.settings import Settings

@@ -88,8 +88,8 @@ def _supervise(settings: "Settings", *, postgres: bool, as_json: bool) -> None:
 
 def _start_in_background(settings: "Settings", *, postgres: bool) -> None:
     """Run `up --foreground` in a session of its own, show what it says, return when it has started everything."""
-    from saphan_infra.data_dir import make_private
     from saphan_infra.owned_process import tail, wait_until
+    from saphan_infra.private_dirs import make_private
     from saphan_infra.roles import log_path
 
     log = log_path(settings.data_dir, "supervisor")
