@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -146,17 +146,20 @@ def _write(data: bytes, *, flush: bool = True) -> None:
         sys.stdout.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """Rows for people. Without a terminal nothing is cut or coloured. None is shown as a dash."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    title: str | None = None,
+    *,
+    text: Collection[str] = (),
+    spare: Sequence[str] = (),
+) -> None:
+    """Rows for people, as print_rows lays them out. Without a terminal nothing is broken, left out or coloured."""
+    from saphan_cli.tables import print_rows
 
-    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        # Text, not str: square brackets in data are no markup.
-        table.add_row(*(Text(_shown(value)) for value in row))
-    _console().print(table)
+    left_out = print_rows(_console(), columns, rows, title, text=text, spare=spare)
+    if left_out:
+        note(f"There is no room for {', '.join(left_out)}: a wider terminal shows more, --json everything.")
 
 
 def print_text(text: str = "") -> None:
@@ -173,14 +176,6 @@ def _console() -> Any:
 def note(text: str) -> None:
     """Something for people beside the data: on stderr."""
     typer.echo(text, err=True)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 def duration(milliseconds: float | None) -> str | None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _STATES = ("due", "overdue", "reopened", "resolved", "withdrawn")
 _SHOWN_IN_TABLE = 50
 _COLUMNS = ("Alert", "State", "Since", "Due on", "Hold", "Reason", "Worker", "Employer", "Employment record")
+#: Where the terminal is narrow: `alerts show` tells them, too.
+_SPARE = ("Employment record", "Employer", "Since", "Worker", "Hold")
 _LIMIT_HELP = "At most so many, the most urgent first. 0: all. Default: 50 in a table, all in JSON."
 
 
@@ -53,7 +55,7 @@ def list_alerts(
                 output.print_json_array(alert_form(alert) for alert in alerts)
                 return
             shown = list(alerts)
-            output.print_table(_COLUMNS, [_line(alert) for alert in shown])
+            output.print_table(_COLUMNS, [_line(alert) for alert in shown], spare=_SPARE)
             if count is not None and len(shown) == count:
                 output.note(f"The {count} most urgent are shown; --limit 0 shows all, `saphan status` counts them.")
             if not shown:
@@ -143,16 +145,20 @@ def show(
             output.print_json({**alert_form(alert), "history": entries})
             return
         form = {key: value for key, value in alert_form(alert).items() if key != "evidence"}
-        output.print_table(("Alert", alert.alert_id), list(form.items())[1:])
+        output.print_table(("Alert", alert.alert_id), list(form.items())[1:], text=(alert.alert_id,))
         references = [(role, *reference) for role, reference in alert.evidence]
-        output.print_table(("Role", "Feed", "Record", "Version", "Partition", "Offset"), references, "Evidence")
+        output.print_table(
+            ("Role", "Feed", "Record", "Version", "Partition", "Offset"),
+            references,
+            "Evidence",
+            spare=("Offset", "Partition"),
+        )
         lines = [
             (entry["told_because_of"], entry["state"], entry["state_since"], entry["due_on"], entry["hold"], entry["reason"])
             for entry in entries
         ]  # fmt: skip
-        output.print_table(
-            ("Told because of a change at", "State", "Since", "Due on", "Hold", "Reason"), lines, "History"
-        )
+        columns = ("Told because of a change at", "State", "Since", "Due on", "Hold", "Reason")
+        output.print_table(columns, lines, "History", text=columns[:1], spare=("Due on", "Hold"))
 
 
 def history_form(entry: Any) -> dict[str, Any]:

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from saphan_schemas.topics import Topic
 
 _LIST_COLUMNS = ("Topic", "Role", "Key", "Partitions", "Kept", "Owner", "Readers", "Version", "Schema id")
+_LIST_TEXT = ("Kept", "Readers")
 _FIELD_COLUMNS = ("Field", "Type", "Required", "PII", "Meaning", "ความหมาย")
+_FIELD_TEXT = ("Type", "Meaning", "ความหมาย")
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +40,9 @@ def list_topics(*, as_json: output.AsJson = False) -> None:
         return
     rows = [(*list(form.values())[:4], form["kept"], form["owner"], ", ".join(form["readers"])) for form in found]
     versions = [(form["schema_version"], form["schema_id"]) for form in found]
-    output.print_table(_LIST_COLUMNS, [(*row, *version) for row, version in zip(rows, versions, strict=True)])
+    output.print_table(
+        _LIST_COLUMNS, [(*row, *version) for row, version in zip(rows, versions, strict=True)], text=_LIST_TEXT
+    )
 
 
 def _topic_form(topic: "Topic") -> dict[str, Any]:
@@ -86,7 +90,7 @@ def show(
         output.print_json(_topic_form(TOPICS[topic]) | about)
         return
     output.print_text(f"{topic}: {schema['doc']}\n{schema['doc_th']}")
-    output.print_table(_FIELD_COLUMNS, [list(form.values()) for form in fields])
+    output.print_table(_FIELD_COLUMNS, [list(form.values()) for form in fields], text=_FIELD_TEXT)
 
 
 def _fields(place: str, schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
