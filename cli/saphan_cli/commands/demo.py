@@ -90,7 +90,7 @@ def _watch(
     settings: "Settings", stream: "DemoStream", stop: threading.Event, exit_after: float | None, *, picture: bool
 ) -> "Snapshot | None":
     """Show the platform until it is to stop; the last look."""
-    from saphan_cli.demo_view import render
+    from saphan_cli.demo_view import Picture
     from saphan_infra.clock import monotonic_seconds
 
     title = f"Saphan: a simulated province of {stream.province.workers:,} workers"
@@ -102,7 +102,7 @@ def _watch(
                 break
             last = look(stream) or last
             if last is not None:
-                show(render(last, stream.progress.day_ms, title))
+                show(Picture(last, stream.progress.day_ms, title))
             stop.wait(_LOOK_SECONDS)
     return last
 
