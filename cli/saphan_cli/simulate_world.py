@@ -20,7 +20,8 @@ from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.kafka_security import aiokafka_security
 from saphan_infra.schema_ids import use_schema_ids
-from saphan_infra.settings import Settings, load_settings
+from saphan_infra.settings import Settings
+from saphan_infra.writable import load_settings_to_write
 from saphan_publishers.delivery import Delivery, DeliveryRefused
 from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_simulation.book import Event
@@ -94,12 +95,11 @@ def _published(request: Request, world: World) -> dict[str, Any]:
     # Both clients log each failed try; this command tells its own waiting.
     for name in ("aiokafka", "kafka"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    settings = load_settings()
+    settings = load_settings_to_write()
     use_schema_ids(settings)
     publishing = _Publishing(settings, request)
     try:
         publishing.reach()
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
         if request.out is not None:
             prepare(request.out, force=request.force)
         with scratch_beside(request.out or settings.data_dir) as scratch:

@@ -19,6 +19,7 @@ from saphan_infra.processes import local_kafka, local_postgres, stop_services
 from saphan_infra.roles import Role, announced, integrate_name, log_path, state_path
 from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, environment_of
 from saphan_infra.supervisor import STATE_FILE, Supervisor
+from saphan_infra.writable import require_data_dir
 from saphan_schemas.topics import TOPICS
 
 _PREFIX = "bench-"
@@ -166,7 +167,7 @@ def stand(settings: Settings, report: Report, *, postgres: bool = False) -> Iter
     if not Path("/proc/self/stat").exists():
         message = "The benchmarks read CPU times from /proc, which this system does not have: run them on Linux."
         raise ServiceUnavailable(message)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    require_data_dir(settings)
     _clear_leftovers(settings)
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=settings.data_dir))
     directory.chmod(0o711)  # PostgreSQL may run as another user below it

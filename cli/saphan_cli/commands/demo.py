@@ -52,9 +52,9 @@ def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int,
     from saphan_cli.demo_stream import DemoStream, Province
     from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data
     from saphan_infra.schema_ids import use_schema_ids
-    from saphan_infra.settings import load_settings
+    from saphan_infra.writable import load_settings_to_write
 
-    settings = load_settings()
+    settings = load_settings_to_write()
     use_schema_ids(settings)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

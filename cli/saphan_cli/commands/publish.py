@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from saphan_cli import exits
+
 _FEED_HELP = "Topic of the feed, such as doe.employments.v1; feed-heartbeats.v1 for heartbeats."
 _FILES_HELP = "Files (also .gz); - is standard input, read to its end."
 _DIR_HELP = "Publish every <topic>.jsonl (or .jsonl.gz) of a directory: feeds first, heartbeats last."
@@ -48,6 +50,7 @@ def register(app: typer.Typer) -> None:
         3 Kafka could not be reached; 4 some rows were rejected. Publishing again what was published changes nothing.
         """
         from saphan_cli.publish_files import Request, publish_files
+        from saphan_infra.writable import load_settings_to_write
 
         request = Request(
             feed=feed,
@@ -65,4 +68,6 @@ def register(app: typer.Typer) -> None:
             wait_seconds=wait_seconds,
             as_json=as_json,
         )
+        with exits.told():
+            load_settings_to_write()  # for the report, and for when each record was first seen
         publish_files(request)

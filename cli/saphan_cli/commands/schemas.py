@@ -165,11 +165,11 @@ def push(*, as_json: output.AsJson = False) -> None:
 
     Exit codes: 0 registered; 1 the registry refused; 2 wrong settings; 3 the registry could not be reached.
     """
-    from saphan_infra.settings import load_settings
+    from saphan_infra.writable import load_settings_to_write
 
     with output.told():
         # Not output.settings(): that one wants the ids which this command is about to fetch.
-        settings = load_settings()
+        settings = load_settings_to_write()
         if settings.schema_registry_url is None:
             exits.stop(
                 "SAPHAN_SCHEMA_REGISTRY_URL is not set: found no registry to push to. Set it to the registry's "

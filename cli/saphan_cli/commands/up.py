@@ -53,10 +53,10 @@ def register(app: typer.Typer) -> None:
 
 
 def _up(*, postgres: bool, foreground: bool, as_json: bool) -> None:
-    from saphan_infra.settings import load_settings
     from saphan_infra.supervisor import supervisor_process
+    from saphan_infra.writable import load_settings_to_write
 
-    settings = load_settings()
+    settings = load_settings_to_write()
     running = supervisor_process(settings.data_dir)
     if running is not None:
         typer.echo(f"It runs already, supervised by process {running.pid}.", err=True)
