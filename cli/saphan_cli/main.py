@@ -64,8 +64,12 @@ for _name in COMMANDS:
 
 def main() -> None:
     """Run the command line."""
+    from saphan_infra.logs import quiet_clients
+
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Where the terminal's encoding lacks a character: better its number than a traceback.
             stream.reconfigure(errors="backslashreplace")
+    # Not every command sets up logs. `run` does, and hears the clients.
+    quiet_clients()
     app(prog_name="saphan")

@@ -55,13 +55,15 @@ def _silence_stdout() -> None:
 
 def settings() -> "Settings":
     """The settings, with logs as they say. Raises SettingsError."""
-    from saphan_infra.logs import configure
+    from saphan_infra.logs import configure, quiet_clients
     from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.settings import load_settings
 
     found = load_settings()
     use_schema_ids(found)
     configure(found.log_level, found.log_format)
+    if found.log_level != "DEBUG":
+        quiet_clients()
     return found
 
 

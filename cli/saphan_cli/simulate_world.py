@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import json
-import logging
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from saphan_cli.simulated_feeds import SIMULATED_TOPICS, SimulatedFeeds
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.kafka_security import aiokafka_security
+from saphan_infra.logs import quiet_clients
 from saphan_infra.schema_ids import use_schema_ids
 from saphan_infra.settings import Settings
 from saphan_infra.writable import load_settings_to_write
@@ -92,9 +92,7 @@ def _written(request: Request, world: World) -> dict[str, Any]:
 
 
 def _published(request: Request, world: World) -> dict[str, Any]:
-    # Both clients log each failed try; this command tells its own waiting.
-    for name in ("aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    quiet_clients()
     settings = load_settings_to_write()
     use_schema_ids(settings)
     publishing = _Publishing(settings, request)

@@ -1,5 +1,6 @@
 """What holds for every command: help in plain text, the version, an output that cannot show every character."""
 
+import logging
 import os
 import subprocess
 import sys
@@ -7,9 +8,13 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import structlog
+from commands_in_process import Saphan
 from typer.testing import CliRunner
 
+from saphan_cli import output
 from saphan_cli.main import app
+from saphan_infra import logs
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -36,6 +41,40 @@ def test_help_shows_flags_without_a_type_and_sentences_in_one_piece() -> None:
     assert "<bool>" not in shown
     assert "1 something failed or lag was left;" in " ".join(shown.split())
     assert not any(line.strip() == "1 something failed" for line in shown.splitlines())
+
+
+@pytest.mark.parametrize(("level", "heard"), [("INFO", False), ("DEBUG", True)])
+def test_what_kafkas_clients_log_is_for_who_debugs_not_for_who_asks(
+    level: str, heard: bool, saphan: Saphan, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SAPHAN_LOG_LEVEL", level)
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    try:
+        output.settings()
+        logging.getLogger("kafka.net.transport").error("Error receiving network data closing socket")
+        logging.getLogger("saphan").warning("Our own word")
+    finally:
+        root.handlers, root.level = before
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+    told = capsys.readouterr().err
+    assert ("closing socket" in told) is heard
+    assert "Our own word" in told
+
+
+def test_processes_of_the_platform_hear_kafkas_clients() -> None:
+    logs.quiet_clients()
+    assert not logging.getLogger("kafka.net").isEnabledFor(logging.ERROR)
+    root = logging.getLogger()
+    before = (root.handlers[:], root.level)
+    try:
+        logs.configure()
+        assert logging.getLogger("kafka.net").isEnabledFor(logging.WARNING)
+    finally:
+        root.handlers, root.level = before
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
 
 
 @pytest.mark.parametrize(
