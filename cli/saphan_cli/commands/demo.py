@@ -1,8 +1,6 @@
 """How the whole platform is shown at work on one machine: broker, processes, a simulated province, a live picture."""
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +12,7 @@ from saphan_cli import exits
 if TYPE_CHECKING:
     from saphan_cli.demo_stream import DemoStream
     from saphan_cli.demo_view import Snapshot
+    from saphan_cli.starting import StopAsked
     from saphan_infra.settings import Settings
 
 _SEED = 20_261_123
@@ -42,7 +41,7 @@ def register(app: typer.Typer) -> None:
         """Start everything and simulate a small province whose agencies stream changes; Ctrl-C stops everything.
 
         A second run goes on where the first one was. Exit codes: 0 stopped as asked, with no lag; 1 something failed
-        or lag was left; 2 wrong settings; 3 a service could not be reached.
+        or lag was left; 2 wrong settings; 3 a service could not be reached; 130 Ctrl-C before everything ran.
         """
         with exits.told():
             _demo(fresh=fresh, exit_after=exit_after, as_json=as_json, workers=workers, speed=speed)
@@ -50,24 +49,28 @@ def register(app: typer.Typer) -> None:
 
 def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int, speed: float) -> None:
     from saphan_cli.demo_stream import DemoStream, Province
+    from saphan_cli.starting import StopAsked, told_as_they_come_up
     from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data
     from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.writable import load_settings_to_write
 
     settings = load_settings_to_write()
     use_schema_ids(settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopAsked()
+    stop.catch()
     platform = Platform(settings, report=_tell)
     try:
         if fresh:
             clear_data(settings)
             for name in ("demo.json", "alerts.jsonl"):
                 (settings.data_dir / name).unlink(missing_ok=True)
-        platform.start(stop=stop)
+        with told_as_they_come_up(platform.status, _tell):
+            platform.start(stop=stop.event)
     except (PlatformRunning, RoleFailed) as error:
         exits.stop(str(error), exits.FAILED)
+    if stop.event.is_set():
+        platform.stop()
+        exits.stop("Everything is stopped.", exits.INTERRUPTED)
     try:
         stream = DemoStream(settings, Province(_SEED, workers, _MONTHS), speed)
         _tell(f"Everything runs; a province of {stream.province.workers:,} workers begins to report.")
@@ -87,7 +90,7 @@ def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int,
 
 
 def _watch(
-    settings: "Settings", stream: "DemoStream", stop: threading.Event, exit_after: float | None, *, picture: bool
+    settings: "Settings", stream: "DemoStream", stop: "StopAsked", exit_after: float | None, *, picture: bool
 ) -> "Snapshot | None":
     """Show the platform until it is to stop; the last look."""
     from saphan_cli.demo_view import Picture
@@ -96,14 +99,14 @@ def _watch(
     title = f"Saphan: a simulated province of {stream.province.workers:,} workers"
     ends_at = None if exit_after is None else monotonic_seconds() + exit_after
     last: Snapshot | None = None
-    with _screen(shown=picture) as show, _looking(settings) as look:
-        while not stop.is_set() and stream.failure is None:
+    with _screen(stop, shown=picture) as show, _looking(settings) as look:
+        while not stop.event.is_set() and stream.failure is None:
             if ends_at is not None and monotonic_seconds() >= ends_at:
                 break
             last = look(stream) or last
             if last is not None:
                 show(Picture(last, stream.progress.day_ms, title))
-            stop.wait(_LOOK_SECONDS)
+            stop.event.wait(_LOOK_SECONDS)
     return last
 
 
@@ -146,13 +149,13 @@ def _looking(settings: "Settings") -> "Iterator[Callable[[DemoStream], Snapshot 
 
 
 @contextmanager
-def _screen(*, shown: bool) -> Iterator[Callable[[Any], None]]:
+def _screen(stop: "StopAsked", *, shown: bool) -> Iterator[Callable[[Any], None]]:
     if not shown:
         yield lambda _picture: None
         return
     from rich.live import Live
 
-    with Live(refresh_per_second=4) as live:
+    with stop.silently(), Live(refresh_per_second=4) as live:
         yield live.update
 
 

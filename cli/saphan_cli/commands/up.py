@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,20 +67,21 @@ def _up(*, postgres: bool, foreground: bool, as_json: bool) -> None:
 
 
 def _supervise(settings: "Settings", *, postgres: bool, as_json: bool) -> None:
+    from saphan_cli.starting import StopAsked, told_as_they_come_up
     from saphan_infra.processes import Platform, PlatformRunning, RoleFailed
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopAsked()
+    stop.catch()
     platform = Platform(settings, report=_tell)
     try:
-        platform.start(postgres=postgres, stop=stop)
+        with told_as_they_come_up(platform.status, _tell):
+            platform.start(postgres=postgres, stop=stop.event)
     except (PlatformRunning, RoleFailed) as error:
         exits.stop(str(error), exits.FAILED)
-    if not stop.is_set():
+    if not stop.event.is_set():
         _show(settings, as_json=as_json)
         _tell("Everything runs. Ctrl-C (or `saphan down`) stops it.")
-    platform.run_until(stop)
+    platform.run_until(stop.event)
     _tell("Everything is stopped.")
 
 
