@@ -6,8 +6,9 @@ import httpx
 import orjson
 import pytest
 from standardwebhooks.webhooks import Webhook
+from structlog.testing import capture_logs
 
-from saphan_consumers.receiver import Inbox, Receiver
+from saphan_consumers.receiver import Inbox, Receiver, Tally
 from saphan_consumers.signing import signed_headers, signing_keys
 from saphan_infra.clock import now_ms
 
@@ -69,3 +70,15 @@ def test_after_a_crash_an_unfinished_line_is_cut_off_and_known_ids_are_known(tmp
     assert inbox.keep("A-b-1", BODY)
     inbox.close()
     assert [orjson.loads(line)["id"] for line in path.read_bytes().splitlines()] == ["A-a-1", "A-b-1"]
+
+
+def test_counts_are_told_now_and_then_and_nothing_is_left_out_of_them() -> None:
+    tally = Tally()
+    with capture_logs() as told:
+        for number in range(25):
+            tally.count(float(number), new=number % 2 == 0)
+        tally.finish()
+        tally.finish()
+    assert [(row["log_level"], row["new"], row["repeated"]) for row in told] == [
+        ("info", 1, 0), ("info", 6, 5), ("info", 11, 10), ("info", 13, 12),
+    ]  # fmt: skip

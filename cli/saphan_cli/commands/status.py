@@ -127,8 +127,11 @@ def _dead_letters(settings: "Settings") -> dict[str, Any] | None:
 
 
 def _print(form: dict[str, Any]) -> None:
-    rows = [(row["role"], row["state"], row["pid"], row["started_at"], row["restarts"]) for row in form["processes"]]
-    output.print_table(("Process", "State", "Pid", "Since", "Restarts"), rows)
+    rows = [
+        (row["role"], row["state"], row["pid"], row["metrics_port"], row["started_at"], row["restarts"])
+        for row in form["processes"]
+    ]
+    output.print_table(("Process", "State", "Pid", "Metrics port", "Since", "Restarts"), rows)
     if form["workers"] is not None:
         _print_state(form)
     letters = form["dead_letters"]
