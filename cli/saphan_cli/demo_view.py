@@ -48,7 +48,7 @@ class Snapshot:
             "workers": self.coverage.workers,
             "coverage": {
                 "of_registered": self.coverage.of_registered,
-                "of_eligible": self.coverage.of_eligible,
+                "of_eligible_employed": self.coverage.of_eligible,
                 "employed": self.coverage.employed,
                 "enrolled": self.coverage.enrolled,
             },

@@ -118,8 +118,12 @@ def moment_ms(text: str | None) -> int | None:
         )
 
 
+# How JSON is laid out, for every command: what it found as one object is indented; a list has one element a line, so
+# that grep and wc are of use and nothing need be in memory as a whole; what comes as time passes is one object a line.
+
+
 def print_json(value: Any) -> None:
-    """One JSON value, indented, on stdout."""
+    """What a command found, as one JSON object, indented."""
     import orjson
 
     _write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")

@@ -2,7 +2,6 @@
 
 import asyncio
 import gc
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import Any
 import typer
 
 from saphan_cli import exits
+from saphan_cli.output import print_json
 from saphan_cli.simulated_feeds import SIMULATED_TOPICS, SimulatedFeeds
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
@@ -78,7 +78,10 @@ def simulate_world(request: Request) -> None:
         exits.stop(
             f"saphan simulate: {where} could not be written ({error.strerror}); the files are incomplete", exits.FAILED
         )
-    typer.echo(json.dumps(report, ensure_ascii=False) if request.as_json else _summary(report, request.out))
+    if request.as_json:
+        print_json(report)
+    else:
+        typer.echo(_summary(report, request.out))
 
 
 def _written(request: Request, world: World) -> dict[str, Any]:

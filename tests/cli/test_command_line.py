@@ -1,5 +1,6 @@
 """What holds for every command: help in plain text, the version, an output that cannot show every character."""
 
+import json
 import logging
 import os
 import subprocess
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from saphan_cli import output
 from saphan_cli.main import app
 from saphan_infra import logs
+from saphan_schemas.topics import TOPICS
 
 CHECKOUT = Path(__file__).parents[2]
 
@@ -86,3 +88,13 @@ def test_a_character_that_the_output_lacks_is_no_traceback(encoding: dict[str, s
     ran = run("schemas", "show", "doe.employments.v1", **encoding)
     assert (ran.returncode, ran.stderr) == (0, b"")
     assert b"\\u0e01" in ran.stdout
+
+
+def test_a_list_in_json_has_one_element_a_line() -> None:
+    lines = CliRunner().invoke(app, ["schemas", "list", "--json"]).stdout.splitlines()
+    assert (lines[0], lines[-1]) == ("[", "]")
+    assert [json.loads(line.removesuffix(","))["topic"] for line in lines[1:-1]] == list(TOPICS)
+
+
+def test_an_object_in_json_is_indented(saphan: Saphan) -> None:
+    assert saphan("status", "--json").out.startswith('{\n  "processes"')

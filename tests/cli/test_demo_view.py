@@ -5,6 +5,7 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from saphan_cli.commands.demo import _beginning
 from saphan_cli.demo_view import Picture, Snapshot
 from saphan_infra.metrics import ALERT_STATES
 from saphan_projections.queries import Coverage, FeedFreshness
@@ -64,3 +65,13 @@ def test_the_lines_that_are_left_show_the_newest_alerts_whole(height: int, count
     for number, line in enumerate(shown):
         assert alert(number).alert_id in line
         assert "withdrawn  2026-10-24  no_insurance" in line
+
+
+def test_a_number_of_workers_that_comes_too_late_is_told() -> None:
+    assert _beginning(100, 100, 0) == "a province of 100 workers begins to report."
+    assert _beginning(100, None, 7) == _beginning(100, 100, 7) == "the province of 100 workers goes on."
+    assert _beginning(100, 500, 7) == "the province of 100 workers goes on; --workers needs --fresh."
+
+
+def test_the_summary_names_the_coverage_as_status_does() -> None:
+    assert snapshot().summary()["coverage"].keys() >= {"of_registered", "of_eligible_employed"}

@@ -20,6 +20,8 @@ _MONTHS = 24
 _CATCH_UP_SECONDS = 60
 _LOOK_SECONDS = 0.5
 
+_WORKERS = 1_000
+_WORKERS_HELP = f"Workers of a new province; default: {_WORKERS:,}. One that is there already keeps its own."
 _FRESH = "Delete the platform's state, messages and logs of this data directory first."
 _EXIT_AFTER = "Stop by itself so many seconds after everything runs."
 _JSON = "Print a summary as JSON on standard output at the end; no picture."
@@ -35,7 +37,7 @@ def register(app: typer.Typer) -> None:
             float | None, typer.Option("--exit-after", metavar="SECONDS", help=_EXIT_AFTER, min=0)
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
-        workers: Annotated[int, typer.Option(help="Workers of a new province.", min=1, max=100_000)] = 1_000,
+        workers: Annotated[int | None, typer.Option(help=_WORKERS_HELP, min=1, max=100_000)] = None,
         speed: Annotated[float, typer.Option(help="Simulated days per second.", min=0.01, max=1_000)] = 2.0,
     ) -> None:
         """Start everything and simulate a small province whose agencies stream changes; Ctrl-C stops everything.
@@ -47,7 +49,7 @@ def register(app: typer.Typer) -> None:
             _demo(fresh=fresh, exit_after=exit_after, as_json=as_json, workers=workers, speed=speed)
 
 
-def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int, speed: float) -> None:
+def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int | None, speed: float) -> None:
     from saphan_cli.demo_stream import DemoStream, Province
     from saphan_cli.starting import StopAsked, told_as_they_come_up
     from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data
@@ -72,8 +74,8 @@ def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int,
         platform.stop()
         exits.stop("Everything is stopped.", exits.INTERRUPTED)
     try:
-        stream = DemoStream(settings, Province(_SEED, workers, _MONTHS), speed)
-        _tell(f"Everything runs; a province of {stream.province.workers:,} workers begins to report.")
+        stream = DemoStream(settings, Province(_SEED, workers or _WORKERS, _MONTHS), speed)
+        _tell(f"Everything runs; {_beginning(stream.province.workers, workers, stream.progress.sent)}")
         stream.start()
         try:
             last = _watch(settings, stream, stop, exit_after, picture=not as_json and sys.stdout.isatty())
@@ -87,6 +89,14 @@ def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int,
     if stream.failure is not None:
         exits.stop(f"The simulation ended early: {stream.failure}", exits.FAILED)
     _finish(last, as_json=as_json)
+
+
+def _beginning(workers: int, asked_for: int | None, sent: int) -> str:
+    """What begins: a new province, or the one that the data directory already holds, whatever was asked for."""
+    if not sent:
+        return f"a province of {workers:,} workers begins to report."
+    other = "; --workers needs --fresh" if asked_for not in (None, workers) else ""
+    return f"the province of {workers:,} workers goes on{other}."
 
 
 def _watch(

@@ -153,7 +153,7 @@ def _retry(
 
 def _tell(outcomes: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        output.print_json(outcomes)
+        output.print_json_array(outcomes)
         return
     for row in outcomes:
         if row["published"]:

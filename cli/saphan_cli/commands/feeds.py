@@ -34,7 +34,7 @@ def feeds(*, as_json: output.AsJson = False) -> None:
         bounds = progress.bounds_or_note(settings, RECORD_FEEDS)
         found = feed_forms(settings, bounds)
         if as_json:
-            output.print_json(found)
+            output.print_json_array(found)
         else:
             output.print_table(_COLUMNS, [_line(row) for row in found], spare=_SPARE)
         if bounds is None:

@@ -36,7 +36,7 @@ def list_topics(*, as_json: output.AsJson = False) -> None:
 
     found = [_topic_form(topic) for topic in TOPICS.values()]
     if as_json:
-        output.print_json(found)
+        output.print_json_array(found)
         return
     rows = [(*list(form.values())[:4], form["kept"], form["owner"], ", ".join(form["readers"])) for form in found]
     versions = [(form["schema_version"], form["schema_id"]) for form in found]
@@ -127,7 +127,7 @@ def check(*, as_json: output.AsJson = False) -> None:
 
     found = findings()
     if as_json:
-        output.print_json([finding._asdict() for finding in found])
+        output.print_json_array(finding._asdict() for finding in found)
     else:
         for finding in found:
             output.print_text(f"{finding.file}: {finding.found}. What to do: {finding.remedy}.")
@@ -190,7 +190,7 @@ def push(*, as_json: output.AsJson = False) -> None:
         path = settings.data_dir / REGISTRY_IDS_FILE
         store_ids(url, path, registered)
         if as_json:
-            output.print_json([row._asdict() for row in registered])
+            output.print_json_array(row._asdict() for row in registered)
         else:
             output.print_table(("Topic", "Version", "Schema id"), registered)
         output.note(f"Messages are now written with these ids (kept in {path}); restart running apps.")

@@ -1,6 +1,5 @@
 """How the platform of a data directory is started in the background and ended again: `up` and `down`."""
 
-import json
 import os
 import subprocess
 import sys
@@ -141,24 +140,26 @@ class _Follower:
 
 
 def _down(*, as_json: bool) -> None:
+    from saphan_cli.output import print_json
     from saphan_infra.processes import take_down
     from saphan_infra.settings import load_settings
 
     ended = take_down(load_settings(), _tell)
     if as_json:
-        typer.echo(json.dumps({"ended": ended}))
+        print_json({"ended": ended})
     else:
         _tell(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")
 
 
 def _show(settings: "Settings", *, as_json: bool) -> None:
+    from saphan_cli.output import print_json
     from saphan_infra.roles import roles_of
     from saphan_infra.supervisor import role_statuses
 
     rows = role_statuses(settings.data_dir, roles_of(settings))
     if as_json:
         processes: list[dict[str, Any]] = [{**asdict(row), "log": str(row.log)} for row in rows]
-        typer.echo(json.dumps({"kafka_bootstrap": settings.bootstrap, "processes": processes}))
+        print_json({"kafka_bootstrap": settings.bootstrap, "processes": processes})
         return
     typer.echo(f"{'kafka':<14}{settings.bootstrap}")
     for row in rows:

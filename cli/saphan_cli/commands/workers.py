@@ -43,7 +43,7 @@ def list_workers(
         with output.opened(output.settings().state_url) as database, database.reading() as transaction:
             found = workers(transaction, limit)
         if as_json:
-            output.print_json([row._asdict() for row in found])
+            output.print_json_array(row._asdict() for row in found)
             return
         columns = [name.replace("_", " ").capitalize() for name in WorkerLine._fields]
         output.print_table(columns, found, spare=("Sex", "Records", "Birth year"))
