@@ -54,9 +54,11 @@ def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int 
     from saphan_cli.starting import StopAsked, told_as_they_come_up
     from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data
     from saphan_infra.schema_ids import use_schema_ids
+    from saphan_infra.settings import require_deliverable
     from saphan_infra.writable import load_settings_to_write
 
     settings = load_settings_to_write()
+    require_deliverable(settings)
     use_schema_ids(settings)
     stop = StopAsked()
     stop.catch()

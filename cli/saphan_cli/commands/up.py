@@ -50,10 +50,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _up(*, postgres: bool, foreground: bool, as_json: bool) -> None:
+    from saphan_infra.settings import require_deliverable
     from saphan_infra.supervisor import supervisor_process
     from saphan_infra.writable import load_settings_to_write
 
     settings = load_settings_to_write()
+    require_deliverable(settings)
     running = supervisor_process(settings.data_dir)
     if running is not None:
         typer.echo(f"It runs already, supervised by process {running.pid}.", err=True)
@@ -144,11 +146,16 @@ def _down(*, as_json: bool) -> None:
     from saphan_infra.processes import take_down
     from saphan_infra.settings import load_settings
 
-    ended = take_down(load_settings(), _tell)
+    settings = load_settings()
+    ended = take_down(settings, _tell)
     if as_json:
         print_json({"ended": ended})
     else:
-        _tell(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")
+        _tell(
+            f"Ended: {', '.join(ended)}."
+            if ended
+            else f"Nothing was running in {settings.data_dir}. A platform elsewhere is named by SAPHAN_DATA_DIR."
+        )
 
 
 def _show(settings: "Settings", *, as_json: bool) -> None:
