@@ -36,7 +36,7 @@ def list_alerts(
     everything: Annotated[
         bool, typer.Option("--all", help="In any state; default: overdue, reopened and due.")
     ] = False,
-    state: Annotated[list[str] | None, typer.Option(help="Only in this state; may be given more than once.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only in this state; give --state once for each.")] = None,
     as_of: output.AsOf = None,
     limit: Annotated[int | None, typer.Option(min=0, help=_LIMIT_HELP)] = None,
     as_json: output.AsJson = False,
@@ -65,7 +65,8 @@ def list_alerts(
 def _wanted(states: list[str] | None, *, everything: bool) -> tuple[str, ...] | None:
     for state in states or ():
         if state not in _STATES:
-            exits.stop(f"--state: found {state!r}; expected one of {', '.join(_STATES)}.", exits.USAGE)
+            once = " Give --state once for each." if "," in state or " " in state else ""
+            exits.stop(f"--state: found {state!r}; expected one of {', '.join(_STATES)}.{once}", exits.USAGE)
     if states:
         return tuple(states)
     return None if everything else ("overdue", "reopened", "due")

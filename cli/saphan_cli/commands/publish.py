@@ -15,7 +15,9 @@ _FORMAT_HELP = "jsonl, csv or monthly (the SSO's fixed-width file); default: by 
 _MAPPING_HELP = "TOML file: which column is which field. See publishers/README.md."
 _ENCODING_HELP = "utf-8 or tis-620; default: by the bytes."
 _AS_OF_HELP = "When the data of files without versions was taken: a day or an ISO time. Default: when first published."
-_HEARTBEAT_HELP = "Afterwards say that the feed is complete up to this time (ISO, a day, or now)."
+_HEARTBEAT_HELP = (
+    "Afterwards say that the feed is complete up to this time (ISO or now; a day: its beginning in Bangkok)."
+)
 _ANYWAY_HELP = "Send heartbeats although rows of their feed were rejected."
 _REPORT_HELP = (
     "Where the report goes (JSON Lines; a summary and the rejected rows beside it). Default: data_dir/reports."
