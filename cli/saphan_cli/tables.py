@@ -94,7 +94,7 @@ def _print_lists(console: Console, columns: Sequence[str], lines: Lines, title: 
         console.print(Text(title, style="table.title"))
     for line in lines:
         for name, cell in zip(columns, line, strict=True):
-            label = Text(name + " " * (names - cell_len(name) + _LIST_GAP), style="table.header")
+            label = name + " " * (names - cell_len(name) + _LIST_GAP)
             # The terminal goes to its next line by itself: what is copied from there has no break in it.
-            console.print(label + Text(cell), soft_wrap=True)
+            console.print(Text.assemble((label, "table.header"), cell), soft_wrap=True)
         console.print()

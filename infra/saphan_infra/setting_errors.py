@@ -34,7 +34,8 @@ def explained(error: ValidationError, path: Path | None, prefix: str) -> str:
 
 def _line(row: Mapping[str, Any], path: Path | None, prefix: str) -> str:
     name = str(row["loc"][0]) if row["loc"] else ""
-    expected = _EXPECTED.get(row["type"], row["msg"].removeprefix("Value error, ")).format(**row.get("ctx", {}))
+    words = str(row["msg"]).removeprefix("Value error, ")
+    expected = _EXPECTED[row["type"]].format(**row.get("ctx", {})) if row["type"] in _EXPECTED else words
     if not name:
         return expected
     variable = f"{prefix}{name.upper()}"

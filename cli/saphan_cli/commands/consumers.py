@@ -58,7 +58,7 @@ def status(*, as_json: AsJson = False) -> None:
         return
     configured_sinks = {"webhook": configured.webhook_url is not None, "file": configured.alerts_path is not None}
     lines = [_sink_line(sink, row, configured=configured_sinks[sink]) for sink, row in found.items()]
-    print_table(_SINK_COLUMNS, lines, text=("Has read up to",))
+    print_table(_SINK_COLUMNS, lines, text=("Has read up to",), spare=("Set aside",))
     parked = (found["webhook"] or {}).get("parked_deliveries", [])
     if parked:
         rows = [(one["delivery_id"], one["alert_id"], one["attempts"], one["last_cause"]) for one in parked]
