@@ -1,6 +1,5 @@
 """Which exit code stands for which trouble, and how trouble is told: on stderr, without a traceback."""
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -23,15 +22,6 @@ def stop(message: str, code: int) -> NoReturn:
     """Tell and leave."""
     tell(message)
     raise typer.Exit(code)
-
-
-def quiet_clients() -> None:
-    """Keep Kafka's clients from the terminal: a command tells itself what it waits for and what went wrong.
-
-    They log each failed try, and of a large message that it took long to send, with the inside of their loop.
-    """
-    for name in ("aiokafka", "kafka"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager

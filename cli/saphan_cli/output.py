@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,7 +55,7 @@ def _silence_stdout() -> None:
 
 def settings() -> "Settings":
     """The settings, with logs as they say, of Kafka's clients only at level DEBUG. Raises SettingsError."""
-    from saphan_infra.logs import configure
+    from saphan_infra.logs import configure, quiet_clients
     from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.settings import load_settings
 
@@ -63,7 +63,7 @@ def settings() -> "Settings":
     use_schema_ids(found)
     configure(found.log_level, found.log_format)
     if found.log_level != "DEBUG":
-        exits.quiet_clients()
+        quiet_clients()
     return found
 
 
@@ -118,8 +118,12 @@ def moment_ms(text: str | None) -> int | None:
         )
 
 
+# How JSON is laid out, for every command: what it found as one object is indented; a list has one element a line, so
+# that grep and wc are of use and nothing need be in memory as a whole; what comes as time passes is one object a line.
+
+
 def print_json(value: Any) -> None:
-    """One JSON value, indented, on stdout."""
+    """What a command found, as one JSON object, indented."""
     import orjson
 
     _write(orjson.dumps(value, option=orjson.OPT_INDENT_2) + b"\n")
@@ -148,17 +152,20 @@ def _write(data: bytes, *, flush: bool = True) -> None:
         sys.stdout.flush()
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
-    """Rows for people. Without a terminal nothing is cut or coloured. None is shown as a dash."""
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    title: str | None = None,
+    *,
+    text: Collection[str] = (),
+    spare: Sequence[str] = (),
+) -> None:
+    """Rows for people, as print_rows lays them out. Without a terminal nothing is broken, left out or coloured."""
+    from saphan_cli.tables import print_rows
 
-    table = Table(*columns, title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        # Text, not str: square brackets in data are no markup.
-        table.add_row(*(Text(_shown(value)) for value in row))
-    _console().print(table)
+    left_out = print_rows(_console(), columns, rows, title, text=text, spare=spare)
+    if left_out:
+        note(f"There is no room for {', '.join(left_out)}: a wider terminal shows more, --json everything.")
 
 
 def print_text(text: str = "") -> None:
@@ -175,14 +182,6 @@ def _console() -> Any:
 def note(text: str) -> None:
     """Something for people beside the data: on stderr."""
     typer.echo(text, err=True)
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return str(value)
 
 
 def duration(milliseconds: float | None) -> str | None:

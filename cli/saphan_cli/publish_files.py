@@ -1,7 +1,6 @@
 """What `saphan publish` does with its command line: files and settings in, a summary and an exit code out."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +9,11 @@ from pathlib import Path
 import typer
 
 from saphan_cli import exits, many_rows, public_key
+from saphan_cli.output import print_json
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import now_ms
 from saphan_infra.kafka_security import aiokafka_security
+from saphan_infra.logs import quiet_clients
 from saphan_infra.schema_ids import use_schema_ids
 from saphan_infra.settings import Settings, load_settings
 from saphan_publishers.dates import as_of_ms
@@ -54,7 +55,7 @@ class Request:
 def publish_files(request: Request) -> None:
     """Do what the command line asks; leaves by typer.Exit with the exit code."""
     many_rows.collect_seldom()
-    exits.quiet_clients()
+    quiet_clients()
     with exits.told():
         settings = load_settings()
         use_schema_ids(settings)
@@ -212,7 +213,7 @@ def _summarise(outcome: Outcome, *, as_json: bool) -> None:
     if sys.stderr.isatty():
         typer.echo("\r\x1b[K", err=True, nl=False)
     if as_json:
-        typer.echo(json.dumps(outcome.as_json(), ensure_ascii=False))
+        print_json(outcome.as_json())
     else:
         verb = "would be published" if outcome.dry_run else "published"
         for file in outcome.files:

@@ -1,7 +1,6 @@
 """What `saphan simulate` does with its command line: a world in, files or messages in Kafka, a report and an exit code."""
 
 import asyncio
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +12,15 @@ from typing import Any
 import typer
 
 from saphan_cli import exits, many_rows
+from saphan_cli.output import print_json
 from saphan_cli.simulated_feeds import SIMULATED_TOPICS, SimulatedFeeds
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.kafka_security import aiokafka_security
-from saphan_infra.private_dirs import make_private
+from saphan_infra.logs import quiet_clients
 from saphan_infra.schema_ids import use_schema_ids
-from saphan_infra.settings import Settings, load_settings
+from saphan_infra.settings import Settings
+from saphan_infra.writable import load_settings_to_write
 from saphan_publishers.delivery import Delivery, DeliveryRefused
 from saphan_publishers.kafka_broker import KafkaBroker
 from saphan_simulation.book import Event
@@ -73,7 +74,10 @@ def simulate_world(request: Request) -> None:
         exits.stop(
             f"saphan simulate: {where} could not be written ({error.strerror}); the files are incomplete", exits.FAILED
         )
-    typer.echo(json.dumps(report, ensure_ascii=False) if request.as_json else _summary(report, request.out))
+    if request.as_json:
+        print_json(report)
+    else:
+        typer.echo(_summary(report, request.out))
 
 
 def _written(request: Request, world: World) -> dict[str, Any]:
@@ -87,13 +91,12 @@ def _written(request: Request, world: World) -> dict[str, Any]:
 
 
 def _published(request: Request, world: World) -> dict[str, Any]:
-    exits.quiet_clients()
-    settings = load_settings()
+    quiet_clients()
+    settings = load_settings_to_write()
     use_schema_ids(settings)
     publishing = _Publishing(settings, request)
     try:
         publishing.reach()
-        make_private(settings.data_dir)
         if request.out is not None:
             prepare(request.out, force=request.force)
         with scratch_beside(request.out or settings.data_dir) as scratch:

@@ -9,7 +9,7 @@ from saphan_consumers.reading import Source
 from saphan_consumers.retrying import RetryPolicy
 from saphan_consumers.signing import signing_keys
 from saphan_infra.kafka_security import kafka_python_security
-from saphan_infra.settings import Settings, SettingsError
+from saphan_infra.settings import Settings, SettingsError, require_deliverable
 from saphan_schemas.topics import ENROLMENT_ALERTS
 
 
@@ -49,6 +49,7 @@ def _alerts_for(settings: Settings) -> Callable[[str], Source]:
 def _webhook_plan(settings: Settings) -> WebhookPlan | None:
     if settings.webhook_url is None:
         return None
+    require_deliverable(settings)
     try:
         target = target_of(
             settings.webhook_url,

@@ -10,12 +10,14 @@ import orjson
 
 from saphan_consumers.delivery import BODY_BYTES_MAX
 from saphan_consumers.signing import SignatureRefused, verify
-from saphan_infra.clock import now_ms
+from saphan_infra.clock import monotonic_seconds, now_ms
 from saphan_infra.logs import get_logger
 
 _REQUEST_SECONDS_MAX = 15.0
 # Python makes no number of some thousand digits.
 _LENGTH_DIGITS_MAX = 12
+#: Counts are told at most this often: a line for each message would be thousands a minute.
+_COUNT_SECONDS = 10.0
 
 log = get_logger(__name__)
 
@@ -94,6 +96,35 @@ def _id_in(line: bytes, place: str) -> str:
     return found
 
 
+class Tally:
+    """How many messages came; which ones only a log of level DEBUG says."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._new = self._repeated = self._untold = 0
+        self._told_at: float | None = None
+
+    def count(self, now_seconds: float, *, new: bool) -> None:
+        """One more; the first one is told at once, the others together."""
+        with self._lock:
+            self._new += new
+            self._repeated += not new
+            self._untold += 1
+            if self._told_at is None or now_seconds - self._told_at >= _COUNT_SECONDS:
+                self._told_at = now_seconds
+                self._tell()
+
+    def finish(self) -> None:
+        """Tell of those of which nothing was told yet."""
+        with self._lock:
+            if self._untold:
+                self._tell()
+
+    def _tell(self) -> None:
+        self._untold = 0
+        log.info("Messages came in", new=self._new, repeated=self._repeated)
+
+
 class Receiver:
     """Listens on this machine only. ``port`` 0 takes a free one."""
 
@@ -103,6 +134,7 @@ class Receiver:
 
         Handler.inbox = inbox
         Handler.keys = keys
+        self._tally = Handler.tally = Tally()
         self._server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/alerts"
@@ -115,11 +147,13 @@ class Receiver:
         """Let :meth:`serve` return, and close the port."""
         self._server.shutdown()
         self._server.server_close()
+        self._tally.finish()
 
 
 class _Handler(BaseHTTPRequestHandler):
     inbox: Inbox
     keys: tuple[bytes, ...]
+    tally: Tally
     protocol_version = "HTTP/1.1"
     timeout = _REQUEST_SECONDS_MAX
     disable_nagle_algorithm = True
@@ -145,7 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
             log.warning("The inbox cannot be written", cause=str(error))
             self._answer(503, "the inbox cannot be written now")
         else:
-            log.info("A message came in" if new else "A repeated message was dropped", delivery_id=message_id)
+            self.tally.count(monotonic_seconds(), new=new)
+            log.debug("A message came in" if new else "A repeated message was dropped", delivery_id=message_id)
             self._answer(204, "")
 
     def _answer(self, status: int, text: str) -> None:

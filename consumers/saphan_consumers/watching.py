@@ -31,7 +31,7 @@ _WAITING = Gauge(
 )
 _PARKED = Gauge(
     "saphan_webhook_parked",
-    "Alert states that were given up; an operator must look (saphan deliveries).",
+    "Alert states that were given up; an operator must look (saphan deliveries status).",
     registry=metrics.REGISTRY,
 )
 _FAILING_SECONDS = Gauge(

@@ -71,6 +71,15 @@ def configure(level: str = "INFO", fmt: Literal["json", "console"] = "json", str
     )
 
 
+def quiet_clients() -> None:
+    """Say nothing of what Kafka's clients log: for commands, which tell in a sentence what they could not reach.
+
+    The clients log each try, and even what they cancel themselves when they close. Until the next configure.
+    """
+    for name in ("kafka", "aiokafka"):
+        logging.getLogger(name).setLevel("CRITICAL")
+
+
 def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger; say what happened as a short sentence and the rest as keywords (topic, partition, offset, counts)."""
     logger: structlog.stdlib.BoundLogger = structlog.stdlib.get_logger(name)

@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import now_ms
 from saphan_infra.owned_process import free_port
+from saphan_infra.setting_conflicts import delivery_conflict
 from saphan_infra.settings import DEVELOPMENT_PSEUDONYM_KEY, Settings, unknown_variables
 
 _GIB = 1024**3
@@ -60,6 +61,7 @@ def machine_findings(settings: Settings) -> Iterator[Finding]:
     yield _ports()
     yield _clock()
     yield _pseudonym_key(settings)
+    yield from _delivery(settings)
     yield from _variables()
 
 
@@ -148,6 +150,13 @@ def _pseudonym_key(settings: Settings) -> Finding:
             "it: with another key the same people get other pseudonyms.",
         )
     return Finding("pseudonym key", "ok", "set")
+
+
+def _delivery(settings: Settings) -> Iterator[Finding]:
+    complaint = delivery_conflict(settings)
+    if complaint is not None:
+        advice = "Without it `saphan up` does not start. `saphan deliveries secret` makes one for both sides."
+        yield Finding("webhook", "wrong", complaint, advice)
 
 
 def _variables() -> Iterator[Finding]:

@@ -26,8 +26,6 @@ def conflicts(settings: "Settings") -> list[str]:
             "Set the cluster's address too."
         )
     secret = settings.webhook_secret
-    if settings.webhook_url is not None and secret is None:
-        found.append("SAPHAN_WEBHOOK_URL is set but SAPHAN_WEBHOOK_SECRET is not: set the receiver's whsec_… secret.")
     if secret is not None and not secret.get_secret_value().startswith(_WEBHOOK_SECRET_PREFIX):
         found.append("SAPHAN_WEBHOOK_SECRET: expected whsec_ and then base64 (the value is not shown).")
     if len(settings.pseudonym_key.get_secret_value()) < _PSEUDONYM_KEY_LENGTH_MIN:
@@ -35,3 +33,10 @@ def conflicts(settings: "Settings") -> list[str]:
     if settings.delivery_retry_max_seconds < settings.delivery_retry_base_seconds:
         found.append("SAPHAN_DELIVERY_RETRY_MAX_SECONDS is less than SAPHAN_DELIVERY_RETRY_BASE_SECONDS.")
     return found
+
+
+def delivery_conflict(settings: "Settings") -> str | None:
+    """Why alerts could not be posted; None when they can be, or are not to be."""
+    if settings.webhook_url is not None and settings.webhook_secret is None:
+        return "SAPHAN_WEBHOOK_URL is set but SAPHAN_WEBHOOK_SECRET is not: set the receiver's whsec_… secret."
+    return None

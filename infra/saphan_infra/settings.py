@@ -11,12 +11,14 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.data_dir import checkout_cache_dir, local_bootstrap, local_database_url
-from saphan_infra.setting_conflicts import conflicts
+from saphan_infra.setting_conflicts import conflicts, delivery_conflict
+from saphan_infra.setting_errors import explained
 from saphan_schemas.topics import MESSAGE_BYTES_MAX
 
 ENV_PREFIX = "SAPHAN_"
 CONFIG_VARIABLE = "SAPHAN_CONFIG"
 CONFIG_FILE = Path("saphan.toml")
+_PORT_MAX = 65_535
 #: Good for trying things out only: everybody who has the source knows it. ``saphan doctor`` warns of it.
 DEVELOPMENT_PSEUDONYM_KEY = "saphan-development-only"  # pragma: allowlist secret
 
@@ -26,8 +28,21 @@ class SettingsError(ValueError):
 
 
 def _http_url(text: str) -> str:
-    TypeAdapter(HttpUrl).validate_python(text)
+    try:
+        TypeAdapter(HttpUrl).validate_python(text)
+    except ValidationError:
+        message = "an address such as https://host/path"
+        raise ValueError(message) from None
     return text.rstrip("/")
+
+
+def _addresses(text: str) -> str:
+    for address in text.split(","):
+        host, _, port = address.strip().rpartition(":")
+        if not host or "/" in host or not port.isdecimal() or not 0 < int(port) <= _PORT_MAX:
+            message = "host:port, or several with commas between them, such as kafka-1:9093,kafka-2:9093"
+            raise ValueError(message)
+    return text
 
 
 def _absolute(path: Path) -> Path:
@@ -35,6 +50,7 @@ def _absolute(path: Path) -> Path:
 
 
 Url = Annotated[str, AfterValidator(_http_url)]
+Addresses = Annotated[str, AfterValidator(_addresses)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
@@ -46,7 +62,8 @@ class Settings(BaseSettings):
     )
 
     data_dir: AbsolutePath = Field(
-        default=Path(".saphan"), description="Where the local broker, database, logs and state live."
+        default=Path(".saphan"),
+        description="Where the local broker, database, logs and state live; relative to the working directory.",
     )
     cache_dir: AbsolutePath | None = Field(
         default=None,
@@ -54,7 +71,7 @@ class Settings(BaseSettings):
     )
     maven_repository_url: Url | None = Field(default=None, description="A mirror of Maven Central to download from.")
 
-    kafka_bootstrap: str | None = Field(
+    kafka_bootstrap: Addresses | None = Field(
         default=None, description="Address of a Kafka cluster, host:port,…; default: the local broker of data_dir."
     )
     kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
@@ -207,7 +224,8 @@ class Settings(BaseSettings):
         if address is None:
             message = (
                 f"No broker is known: SAPHAN_KAFKA_BOOTSTRAP is not set and no local broker was started in "
-                f"{self.kafka_dir}. Run `saphan up` (or `saphan demo`), or set SAPHAN_KAFKA_BOOTSTRAP=host:port."
+                f"{self.kafka_dir}. If the platform runs in another directory, set SAPHAN_DATA_DIR to its data directory. Else run "
+                "`saphan up` (or `saphan demo`), or set SAPHAN_KAFKA_BOOTSTRAP=host:port."
             )
             raise BrokerUnavailable(message)
         return address
@@ -234,7 +252,14 @@ def load_settings() -> Settings:
     try:
         return Settings(**values)
     except ValidationError as error:
-        raise SettingsError(_explained(error, path)) from None
+        raise SettingsError(explained(error, path, ENV_PREFIX)) from None
+
+
+def require_deliverable(settings: Settings) -> None:
+    """For what starts or makes deliveries; who only reads need not be able to sign. Raises SettingsError."""
+    complaint = delivery_conflict(settings)
+    if complaint is not None:
+        raise SettingsError(complaint)
 
 
 def config_path() -> Path | None:
@@ -270,19 +295,3 @@ def _read_file(path: Path) -> dict[str, Any]:
             message = f"{path}: there is no setting {name!r}. {hint}"
             raise SettingsError(message)
     return values
-
-
-def _explained(error: ValidationError, path: Path | None) -> str:
-    lines = []
-    for row in error.errors():
-        name = str(row["loc"][0]) if row["loc"] else ""
-        expected = row["msg"].removeprefix("Value error, ")
-        if not name:
-            lines.append(expected)
-            continue
-        variable = f"{ENV_PREFIX}{name.upper()}"
-        origin = f"{variable} (environment)" if variable in os.environ else f"{name} ({path or 'default'})"
-        secret = any(word in name for word in ("key", "secret", "password", "_url"))
-        found = "a value that is not shown" if secret else repr(row["input"])
-        lines.append(f"{origin}: found {found}; expected: {expected}.")
-    return "\n".join(lines)

@@ -29,7 +29,13 @@ def read_mapping(path: Path, feed: str) -> ColumnMapping:
     """The mapping in a TOML file. Raises MappingError."""
     try:
         return parse_mapping(path.read_text(encoding="utf-8-sig"), feed)
-    except (OSError, UnicodeDecodeError) as error:
+    except FileNotFoundError:
+        message = f"{path}: there is no such file; expected a mapping in TOML, see publishers/README.md"
+        raise MappingError(message) from None
+    except OSError as error:
+        message = f"{path}: cannot be opened ({error.strerror}); expected a mapping in TOML"
+        raise MappingError(message) from None
+    except UnicodeDecodeError as error:
         message = f"{path}: cannot be read as UTF-8 text ({error})"
         raise MappingError(message) from None
     except MappingError as error:

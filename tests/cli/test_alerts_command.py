@@ -95,6 +95,11 @@ def test_wrong_usage_says_what_was_expected(
     assert "expected" in ran.err
 
 
+def test_states_in_one_option_are_refused_with_the_way_to_give_them(saphan: Saphan, story: InProcessPlatform) -> None:
+    assert "Give --state once for each" in saphan("alerts", "list", "--state", "due,overdue").err
+    assert "Give --state once for each" not in saphan("alerts", "list", "--state", "late").err
+
+
 def test_a_place_where_nothing_ran_is_told(saphan: Saphan, tmp_path: Path) -> None:
     ran = saphan("alerts", "list")
     assert ran.code == 3

@@ -1,10 +1,13 @@
 """That `saphan feeds` and `saphan status` show what can be read, and say what is away."""
 
+from pathlib import Path
+
 import pytest
 from commands_in_process import Saphan
 from in_process import INSURED_PERSONS, InProcessPlatform, tell_small_story
 
 from saphan_infra.kafka_client import producer
+from saphan_infra.roles import announce
 from saphan_schemas.topics import RECORD_FEEDS, WORK_PERMITS
 
 
@@ -66,6 +69,15 @@ def test_tables_of_an_earlier_version_are_told(saphan: Saphan, story: InProcessP
     ran = saphan("status")
     assert ran.code == 3
     assert "earlier version" in ran.err
+
+
+def test_status_shows_where_each_process_serves_its_metrics(
+    saphan: Saphan, story: InProcessPlatform, tmp_path: Path
+) -> None:
+    announce(tmp_path, "link", 9187)
+    lines = saphan("status").out.splitlines()
+    assert "Metrics port" in lines[1]
+    assert any("link" in line and "9187" in line for line in lines)
 
 
 def test_status_of_a_place_where_nothing_ran_is_told(saphan: Saphan) -> None:

@@ -44,6 +44,25 @@ def test_before_anything_ran_the_commands_say_so(app: typer.Typer, data_dir: Pat
     assert "SAPHAN_DATA_DIR" in refused.stderr
 
 
+def test_people_get_a_table_without_pythons_braces_and_none(
+    app: typer.Typer, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown() -> dict[str, list[str]]:
+        result = CliRunner().invoke(app, ["deliveries", "status"])
+        assert not set("{}'") & set(result.stdout)
+        assert "None" not in result.stdout
+        return {line.split()[0]: line.split("  ") for line in result.stdout.splitlines() if line.strip()}
+
+    assert "not configured" in " ".join(shown()["webhook"])
+    assert "nothing delivered yet" in " ".join(shown()["file"])
+    monkeypatch.setenv("SAPHAN_WEBHOOK_URL", "https://sso.example/alerts")
+    monkeypatch.setenv("SAPHAN_WEBHOOK_SECRET", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    with open_ledger(data_dir, "webhook") as ledger, ledger.transaction():
+        pending.switch(ledger, 5)
+    assert "off since 1970-01-01T00:00:00.005Z" in " ".join(shown()["webhook"])
+    assert "not configured" in " ".join(shown()["file"])
+
+
 def test_parked_deliveries_and_a_switched_off_endpoint_are_shown_and_let_go(
     app: typer.Typer, data_dir: Path, make_alert: Callable[..., dict[str, Any]]
 ) -> None:
@@ -59,7 +78,9 @@ def test_parked_deliveries_and_a_switched_off_endpoint_are_shown_and_let_go(
         assert (found["waiting"], found["parked"]) == (1, 1)
         assert found["off_since"] == "1970-01-01T00:00:00.005Z"
         assert found["parked_deliveries"][0]["last_cause"] == "500"
-        assert "parked A-abc" in CliRunner().invoke(app, ["deliveries", "status"]).stdout
+        shown = CliRunner().invoke(app, ["deliveries", "status"]).stdout
+        assert any("A-abc" in line and "500" in line for line in shown.splitlines())
+        assert "Parked delivery" in shown
         assert json.loads(CliRunner().invoke(app, ["deliveries", "retry", "--json"]).stdout) == {"retried": 1}
         assert json.loads(CliRunner().invoke(app, ["deliveries", "enable", "--json"]).stdout) == {"was_off": True}
         assert pending.backlog(ledger).parked == 0

@@ -7,8 +7,9 @@ import httpx
 import orjson
 import pytest
 from standardwebhooks.webhooks import Webhook
+from structlog.testing import capture_logs
 
-from saphan_consumers.receiver import Inbox, Receiver
+from saphan_consumers.receiver import Inbox, Receiver, Tally
 from saphan_consumers.signing import signed_headers, signing_keys
 from saphan_infra.clock import now_ms
 
@@ -101,3 +102,15 @@ def test_a_file_that_is_no_inbox_is_named_as_such_and_left_as_it_is(tmp_path: Pa
     with pytest.raises(ValueError, match=r"line 2 of .*other\.jsonl"):
         Inbox(path)
     assert path.read_bytes() == held
+
+
+def test_counts_are_told_now_and_then_and_nothing_is_left_out_of_them() -> None:
+    tally = Tally()
+    with capture_logs() as told:
+        for number in range(25):
+            tally.count(float(number), new=number % 2 == 0)
+        tally.finish()
+        tally.finish()
+    assert [(row["log_level"], row["new"], row["repeated"]) for row in told] == [
+        ("info", 1, 0), ("info", 6, 5), ("info", 11, 10), ("info", 13, 12),
+    ]  # fmt: skip

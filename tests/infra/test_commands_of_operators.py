@@ -74,6 +74,17 @@ def test_doctor_names_what_is_missing_and_what_to_do(app: typer.Typer) -> None:
     assert all(row["advice"] for row in findings if row["level"] in {"wrong", "warning"})
 
 
+def test_a_webhook_without_a_secret_stops_up_and_is_found_by_doctor(
+    app: typer.Typer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAPHAN_WEBHOOK_URL", "https://sso.example/alerts")
+    _, shown = _json(app, "doctor", "--json")
+    assert _levels(shown["findings"], "webhook") == {"wrong"}
+    refused = runner.invoke(app, ["up"])
+    assert refused.exit_code == 2
+    assert "SAPHAN_WEBHOOK_SECRET is not" in refused.stderr
+
+
 @pytest.mark.broker
 def test_doctor_finds_a_broker_with_all_topics_well(
     app: typer.Typer, fresh_broker: str, monkeypatch: pytest.MonkeyPatch
@@ -210,7 +221,10 @@ def test_wrong_settings_end_with_code_2(app: typer.Typer, command: str, monkeypa
 
 def test_down_without_up_ends_nothing(app: typer.Typer) -> None:
     assert _json(app, "down", "--json") == (0, {"ended": []})
-    assert "Nothing was running" in runner.invoke(app, ["down"]).stderr
+    # Somebody else's directory may be meant: it says where it looked.
+    told = runner.invoke(app, ["down"]).stderr
+    assert "Nothing was running in " in told
+    assert "SAPHAN_DATA_DIR" in told
 
 
 def _check(name: str, code: int) -> Any:

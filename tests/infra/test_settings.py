@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from saphan_consumers.plans import delivery_plan
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.kafka_security import aiokafka_security, kafka_python_security
 from saphan_infra.owned_process import write_json
@@ -12,6 +13,7 @@ from saphan_infra.settings import (
     SettingsError,
     environment_of,
     load_settings,
+    require_deliverable,
     unknown_variables,
 )
 
@@ -79,13 +81,20 @@ def test_a_bad_file_is_refused_with_the_line_to_change(tmp_path: Path, file: str
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
-        ({"METRICS_PORT": "abc"}, "SAPHAN_METRICS_PORT (environment): found 'abc'"),
-        ({"LOG_LEVEL": "LOUD"}, "SAPHAN_LOG_LEVEL"),
-        ({"WEBHOOK_URL": "http://127.0.0.1:1/x"}, "SAPHAN_WEBHOOK_SECRET is not"),
-        ({"WEBHOOK_URL": "nowhere"}, "SAPHAN_WEBHOOK_URL"),
+        ({"METRICS_PORT": "abc"}, "SAPHAN_METRICS_PORT (environment): found 'abc'; expected: a whole number."),
+        ({"METRICS_PORT": "70000"}, "expected: 65535 or less."),
+        ({"KAFKA_SSL_CHECK_HOSTNAME": "perhaps"}, "expected: true or false."),
+        ({"KAFKA_BOOTSTRAP": "kafka-1"}, "found 'kafka-1'; expected: host:port, or several"),
+        ({"KAFKA_BOOTSTRAP": "k:1,https://k:2"}, "expected: host:port"),
+        ({"KAFKA_BOOTSTRAP": "k:99999"}, "expected: host:port"),
+        ({"LOG_LEVEL": "LOUD"}, "expected: 'DEBUG', 'INFO', 'WARNING' or 'ERROR'."),
+        (
+            {"WEBHOOK_URL": "nowhere"},
+            "SAPHAN_WEBHOOK_URL (environment): found a value that is not shown; expected: an address",
+        ),
         ({"WEBHOOK_SECRET": "abc"}, "whsec_"),
         ({"PSEUDONYM_KEY": "short"}, "at least 16"),
-        ({"DATABASE_URL": "mysql://user:hush@host/x"}, "SAPHAN_DATABASE_URL"),
+        ({"DATABASE_URL": "mysql://user:hush@host/x"}, "expected: postgresql+psycopg://user:password@host/name."),
         ({"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_BOOTSTRAP": "k:1"}, "SAPHAN_KAFKA_SASL_PASSWORD"),
         ({"KAFKA_SECURITY_PROTOCOL": "SSL"}, "SAPHAN_KAFKA_BOOTSTRAP is not"),
         ({"DELIVERY_RETRY_BASE_SECONDS": "5", "DELIVERY_RETRY_MAX_SECONDS": "1"}, "SAPHAN_DELIVERY_RETRY_MAX_SECONDS"),
@@ -123,6 +132,22 @@ def test_a_mistyped_variable_is_found_with_the_likely_name(monkeypatch: pytest.M
     monkeypatch.setenv("SAPHAN_INTEGRATE_WORKER", "3")
     monkeypatch.setenv("SAPHAN_CONFIG", "x.toml")
     assert unknown_variables() == {"SAPHAN_INTEGRATE_WORKER": "SAPHAN_INTEGRATE_WORKERS"}
+
+
+def test_a_webhook_without_a_secret_is_refused_only_where_something_is_delivered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SAPHAN_WEBHOOK_URL", "https://sso.example/alerts")
+    settings = load_settings()
+    with pytest.raises(SettingsError, match="SAPHAN_WEBHOOK_SECRET is not"):
+        require_deliverable(settings)
+    with pytest.raises(SettingsError, match="SAPHAN_WEBHOOK_SECRET is not"):
+        delivery_plan(settings)
+
+
+def test_without_a_broker_the_error_names_the_data_directory_that_may_be_meant() -> None:
+    with pytest.raises(BrokerUnavailable, match="set SAPHAN_DATA_DIR to its data directory"):
+        _ = load_settings().bootstrap
 
 
 def test_without_a_broker_the_error_says_how_to_get_one() -> None:

@@ -362,8 +362,10 @@ def test_a_mapping_that_cannot_work_says_what_to_change(text: str, said: str) ->
 
 
 def test_a_mapping_that_is_not_there_says_so(tmp_path: Path) -> None:
-    with pytest.raises(MappingError, match="cannot be read"):
+    with pytest.raises(MappingError, match=r"absent\.toml: there is no such file"):
         read_mapping(tmp_path / "absent.toml", WORK_PERMITS)
+    with pytest.raises(MappingError, match=r"cannot be opened \(Is a directory\)"):
+        read_mapping(tmp_path, WORK_PERMITS)
 
 
 _cell = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x1a"), max_size=8)

@@ -15,11 +15,11 @@ from saphan_infra.availability import ServiceUnavailable
 from saphan_infra.kafka_admin import ensure_topics
 from saphan_infra.maven import Report
 from saphan_infra.owned_process import OwnedProcess, read_json, tail, wait_until, write_json
-from saphan_infra.private_dirs import make_private
 from saphan_infra.processes import child_environment, local_kafka, local_postgres, stop_services
 from saphan_infra.roles import Role, announced, log_path, state_path
 from saphan_infra.settings import Settings
 from saphan_infra.supervisor import STATE_FILE, Supervisor
+from saphan_infra.writable import require_data_dir
 from saphan_schemas.topics import TOPICS
 
 _PREFIX = "bench-"
@@ -152,7 +152,7 @@ def stand(settings: Settings, report: Report, *, postgres: bool = False) -> Iter
     if not Path("/proc/self/stat").exists():
         message = "The benchmarks read CPU times from /proc, which this system does not have: run them on Linux."
         raise ServiceUnavailable(message)
-    make_private(settings.data_dir)
+    require_data_dir(settings)
     _clear_leftovers(settings)
     directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=settings.data_dir))
     directory.chmod(0o711)  # PostgreSQL may run as another user below it

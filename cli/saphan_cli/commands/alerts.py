@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _SHOWN_IN_TABLE = 50
 _COLUMNS = ("Alert", "State", "Since", "Due on", "Hold", "Reason", "Worker", "Employer", "Employment record")
+#: Where the terminal is narrow: `alerts show` tells them, too.
+_SPARE = ("Employment record", "Employer", "Since", "Worker", "Hold")
 _LIMIT_HELP = "At most so many, the most urgent first. 0: all. Default: 50 in a table, all in JSON."
 
 
@@ -33,7 +35,7 @@ def list_alerts(
     everything: Annotated[
         bool, typer.Option("--all", help="In any state; default: overdue, reopened and due.")
     ] = False,
-    state: Annotated[list[str] | None, typer.Option(help="Only in this state; may be given more than once.")] = None,
+    state: Annotated[list[str] | None, typer.Option(help="Only in this state; give --state once for each.")] = None,
     as_of: output.AsOf = None,
     limit: Annotated[int | None, typer.Option(min=0, help=_LIMIT_HELP)] = None,
     as_json: output.AsJson = False,
@@ -52,7 +54,7 @@ def list_alerts(
                 output.print_json_array(alert_form(alert) for alert in alerts)
                 return
             shown = list(alerts)
-            output.print_table(_COLUMNS, [_line(alert) for alert in shown])
+            output.print_table(_COLUMNS, [_line(alert) for alert in shown], spare=_SPARE)
             if count is not None and len(shown) == count:
                 output.note(f"The {count} most urgent are shown; --limit 0 shows all, `saphan status` counts them.")
             if not shown:
@@ -64,7 +66,8 @@ def _wanted(states: list[str] | None, *, everything: bool) -> tuple[str, ...] | 
 
     for state in states or ():
         if state not in STATES:
-            exits.stop(f"--state: found {state!r}; expected one of {', '.join(STATES)}.", exits.USAGE)
+            once = " Give --state once for each." if "," in state or " " in state else ""
+            exits.stop(f"--state: found {state!r}; expected one of {', '.join(STATES)}.{once}", exits.USAGE)
     if states:
         return tuple(states)
     return None if everything else OPEN_STATES
@@ -145,16 +148,20 @@ def show(
             output.print_json({**alert_form(alert), "history": entries})
             return
         form = {key: value for key, value in alert_form(alert).items() if key != "evidence"}
-        output.print_table(("Alert", alert.alert_id), list(form.items())[1:])
+        output.print_table(("Alert", alert.alert_id), list(form.items())[1:], text=(alert.alert_id,))
         references = [(role, *reference) for role, reference in alert.evidence]
-        output.print_table(("Role", "Feed", "Record", "Version", "Partition", "Offset"), references, "Evidence")
+        output.print_table(
+            ("Role", "Feed", "Record", "Version", "Partition", "Offset"),
+            references,
+            "Evidence",
+            spare=("Offset", "Partition"),
+        )
         lines = [
             (entry["told_because_of"], entry["state"], entry["state_since"], entry["due_on"], entry["hold"], entry["reason"])
             for entry in entries
         ]  # fmt: skip
-        output.print_table(
-            ("Told because of a change at", "State", "Since", "Due on", "Hold", "Reason"), lines, "History"
-        )
+        columns = ("Told because of a change at", "State", "Since", "Due on", "Hold", "Reason")
+        output.print_table(columns, lines, "History", text=columns[:1], spare=("Due on", "Hold"))
 
 
 def history_form(entry: Any) -> dict[str, Any]:

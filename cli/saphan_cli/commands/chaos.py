@@ -78,7 +78,7 @@ def _show_plan(wanted: "Wanted", *, as_json: bool) -> None:
 
     faults = wanted.faults()
     if as_json:
-        output.print_json([
+        output.print_json_array([
             {
                 "kind": fault.cause.kind,
                 "target": fault.cause.target,

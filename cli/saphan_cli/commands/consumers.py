@@ -1,6 +1,5 @@
 """What an operator does with deliveries: see what waits, send parked ones again, switch the webhook on, try it out."""
 
-import json
 import secrets
 import signal
 import threading
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from saphan_cli import exits
-from saphan_cli.output import AsJson, settings
+from saphan_cli.output import AsJson, note, print_json, print_json_line, print_table, settings
 
 if TYPE_CHECKING:
     from saphan_consumers.ledger import Ledger
     from saphan_infra.settings import Settings
 
 _PARKED_SHOWN_MAX = 100
+_SINK_COLUMNS = ("Sink", "State", "Waiting", "Parked", "Set aside", "Has read up to")
 
 
 def run_delivery(settings: "Settings") -> int:
@@ -54,16 +54,27 @@ def status(*, as_json: AsJson = False) -> None:
         configured = settings()
         found = {"webhook": _webhook_status(configured), "file": _sink_status(configured, "file")}
     if as_json:
-        typer.echo(json.dumps(found))
+        print_json(found)
         return
-    for sink, row in found.items():
-        if row is None:
-            typer.echo(f"{sink}: has delivered nothing here yet")
-            continue
-        parked = row.pop("parked_deliveries", [])
-        typer.echo(f"{sink}: " + ", ".join(f"{name} {value}" for name, value in row.items()))
-        for one in parked:
-            typer.echo(f"  parked {one['delivery_id']}: {one['attempts']} tries, last: {one['last_cause']}")
+    configured_sinks = {"webhook": configured.webhook_url is not None, "file": configured.alerts_path is not None}
+    lines = [_sink_line(sink, row, configured=configured_sinks[sink]) for sink, row in found.items()]
+    print_table(_SINK_COLUMNS, lines, text=("Has read up to",), spare=("Set aside",))
+    parked = (found["webhook"] or {}).get("parked_deliveries", [])
+    if parked:
+        rows = [(one["delivery_id"], one["alert_id"], one["attempts"], one["last_cause"]) for one in parked]
+        print_table(("Parked delivery", "Alert", "Tries", "Last cause"), rows, text=("Last cause",), spare=("Alert",))
+        note("`saphan deliveries retry` sends the parked ones again.")
+
+
+def _sink_line(sink: str, row: "dict[str, Any] | None", *, configured: bool) -> tuple[Any, ...]:
+    """A sink for people. One that was switched off in the settings may still have a ledger."""
+    state = "not configured" if not configured else "nothing delivered yet" if row is None else "on"
+    if row is None:
+        return (sink, state, None, None, None, None)
+    if configured and row.get("off_since"):
+        state = f"off since {row['off_since']}"
+    read = ", ".join(f"{place}: {offset}" for place, offset in row["next_offsets"].items())
+    return (sink, state, row.get("waiting"), row.get("parked"), row["set_aside"], read or None)
 
 
 def retry(*, as_json: AsJson = False) -> None:
@@ -76,7 +87,10 @@ def retry(*, as_json: AsJson = False) -> None:
 
     with exits.told(), _ledger(settings(), "webhook") as ledger:
         count = pending.retry_parked(ledger, now_ms())
-    typer.echo(json.dumps({"retried": count}) if as_json else f"{count} parked deliveries go out again.")
+    if as_json:
+        print_json({"retried": count})
+    else:
+        typer.echo(f"{count} parked deliveries go out again.")
 
 
 def enable(*, as_json: AsJson = False) -> None:
@@ -90,8 +104,10 @@ def enable(*, as_json: AsJson = False) -> None:
         was_off = pending.switched_off_ms(ledger) is not None
         with ledger.transaction():
             pending.switch(ledger, None)
-    text = "The webhook is on again." if was_off else "The webhook was on already."
-    typer.echo(json.dumps({"was_off": was_off}) if as_json else text)
+    if as_json:
+        print_json({"was_off": was_off})
+    else:
+        typer.echo("The webhook is on again." if was_off else "The webhook was on already.")
 
 
 def receive(
@@ -118,9 +134,10 @@ def receive(
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=receiver.stop).start())
     line = {"url": receiver.url, "file": str(file), "states": len(inbox)}
-    typer.echo(
-        json.dumps(line) if as_json else f"Receiving at {receiver.url} into {file} ({len(inbox)} states so far)."
-    )
+    if as_json:
+        print_json_line(line)
+    else:
+        typer.echo(f"Receiving at {receiver.url} into {file} ({len(inbox)} states so far).")
     receiver.serve()
     inbox.close()
 

@@ -1,8 +1,6 @@
 """How the whole platform is shown at work on one machine: broker, processes, a simulated province, a live picture."""
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +12,7 @@ from saphan_cli import exits
 if TYPE_CHECKING:
     from saphan_cli.demo_stream import DemoStream
     from saphan_cli.demo_view import Snapshot
+    from saphan_cli.starting import StopAsked
     from saphan_infra.settings import Settings
 
 _SEED = 20_261_123
@@ -21,6 +20,8 @@ _MONTHS = 24
 _CATCH_UP_SECONDS = 60
 _LOOK_SECONDS = 0.5
 
+_WORKERS = 1_000
+_WORKERS_HELP = f"Workers of a new province; default: {_WORKERS:,}. One that is there already keeps its own."
 _FRESH = "Delete the platform's state, messages and logs of this data directory first."
 _EXIT_AFTER = "Stop by itself so many seconds after everything runs."
 _JSON = "Print a summary as JSON on standard output at the end; no picture."
@@ -36,41 +37,47 @@ def register(app: typer.Typer) -> None:
             float | None, typer.Option("--exit-after", metavar="SECONDS", help=_EXIT_AFTER, min=0)
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help=_JSON)] = False,
-        workers: Annotated[int, typer.Option(help="Workers of a new province.", min=1, max=100_000)] = 1_000,
+        workers: Annotated[int | None, typer.Option(help=_WORKERS_HELP, min=1, max=100_000)] = None,
         speed: Annotated[float, typer.Option(help="Simulated days per second.", min=0.01, max=1_000)] = 2.0,
     ) -> None:
         """Start everything and simulate a small province whose agencies stream changes; Ctrl-C stops everything.
 
         A second run goes on where the first one was. Exit codes: 0 stopped as asked, with no lag; 1 something failed
-        or lag was left; 2 wrong settings; 3 a service could not be reached.
+        or lag was left; 2 wrong settings; 3 a service could not be reached; 130 Ctrl-C before everything ran.
         """
         with exits.told():
             _demo(fresh=fresh, exit_after=exit_after, as_json=as_json, workers=workers, speed=speed)
 
 
-def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int, speed: float) -> None:
+def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int | None, speed: float) -> None:
     from saphan_cli.demo_stream import DemoStream, Province
+    from saphan_cli.starting import StopAsked, told_as_they_come_up
     from saphan_infra.processes import Platform, PlatformRunning, RoleFailed, clear_data
     from saphan_infra.schema_ids import use_schema_ids
-    from saphan_infra.settings import load_settings
+    from saphan_infra.settings import require_deliverable
+    from saphan_infra.writable import load_settings_to_write
 
-    settings = load_settings()
+    settings = load_settings_to_write()
+    require_deliverable(settings)
     use_schema_ids(settings)
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopAsked()
+    stop.catch()
     platform = Platform(settings, report=_tell)
     try:
         if fresh:
             clear_data(settings)
             for name in ("demo.json", "alerts.jsonl"):
                 (settings.data_dir / name).unlink(missing_ok=True)
-        platform.start(stop=stop)
+        with told_as_they_come_up(platform.status, _tell):
+            platform.start(stop=stop.event)
     except (PlatformRunning, RoleFailed) as error:
         exits.stop(str(error), exits.FAILED)
+    if stop.event.is_set():
+        platform.stop()
+        exits.stop("Everything is stopped.", exits.INTERRUPTED)
     try:
-        stream = DemoStream(settings, Province(_SEED, workers, _MONTHS), speed)
-        _tell(f"Everything runs; a province of {stream.province.workers:,} workers begins to report.")
+        stream = DemoStream(settings, Province(_SEED, workers or _WORKERS, _MONTHS), speed)
+        _tell(f"Everything runs; {_beginning(stream.province.workers, workers, stream.progress.sent)}")
         stream.start()
         try:
             last = _watch(settings, stream, stop, exit_after, picture=not as_json and sys.stdout.isatty())
@@ -86,24 +93,32 @@ def _demo(*, fresh: bool, exit_after: float | None, as_json: bool, workers: int,
     _finish(last, as_json=as_json)
 
 
+def _beginning(workers: int, asked_for: int | None, sent: int) -> str:
+    """What begins: a new province, or the one that the data directory already holds, whatever was asked for."""
+    if not sent:
+        return f"a province of {workers:,} workers begins to report."
+    other = "; --workers needs --fresh" if asked_for not in (None, workers) else ""
+    return f"the province of {workers:,} workers goes on{other}."
+
+
 def _watch(
-    settings: "Settings", stream: "DemoStream", stop: threading.Event, exit_after: float | None, *, picture: bool
+    settings: "Settings", stream: "DemoStream", stop: "StopAsked", exit_after: float | None, *, picture: bool
 ) -> "Snapshot | None":
     """Show the platform until it is to stop; the last look."""
-    from saphan_cli.demo_view import render
+    from saphan_cli.demo_view import Picture
     from saphan_infra.clock import monotonic_seconds
 
     title = f"Saphan: a simulated province of {stream.province.workers:,} workers"
     ends_at = None if exit_after is None else monotonic_seconds() + exit_after
     last: Snapshot | None = None
-    with _screen(shown=picture) as show, _looking(settings) as look:
-        while not stop.is_set() and stream.failure is None:
+    with _screen(stop, shown=picture) as show, _looking(settings) as look:
+        while not stop.event.is_set() and stream.failure is None:
             if ends_at is not None and monotonic_seconds() >= ends_at:
                 break
             last = look(stream) or last
             if last is not None:
-                show(render(last, stream.progress.day_ms, title))
-            stop.wait(_LOOK_SECONDS)
+                show(Picture(last, stream.progress.day_ms, title))
+            stop.event.wait(_LOOK_SECONDS)
     return last
 
 
@@ -146,13 +161,13 @@ def _looking(settings: "Settings") -> "Iterator[Callable[[DemoStream], Snapshot 
 
 
 @contextmanager
-def _screen(*, shown: bool) -> Iterator[Callable[[Any], None]]:
+def _screen(stop: "StopAsked", *, shown: bool) -> Iterator[Callable[[Any], None]]:
     if not shown:
         yield lambda _picture: None
         return
     from rich.live import Live
 
-    with Live(refresh_per_second=4) as live:
+    with stop.silently(), Live(refresh_per_second=4) as live:
         yield live.update
 
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from saphan_infra.settings import Settings
 
 _SHOWN_IN_TABLE = 50
+#: `dlq show` tells them, too.
+_SPARE = ("Message of", "Refused by")
 _TOLD_BYTES_MAX = 4_000
 _REASON_HELP = "Only those refused for this reason, such as corrupt or unknown_schema_id."
 _VALUE_HELP = "The repaired value of the one letter: a record as JSON, or bytes in the wire format."
@@ -56,7 +58,9 @@ def list_letters(
             (letter.letter_id, letter.stage, letter.reason, letter.detail, output.time_text(letter.refused_at), output.time_text(letter.retried_at))
             for letter in shown
         ]  # fmt: skip
-        output.print_table(("Id", "Refused by", "Reason", "Detail", "Message of", "Retried at"), rows)
+        output.print_table(
+            ("Id", "Refused by", "Reason", "Detail", "Message of", "Retried at"), rows, text=("Detail",), spare=_SPARE
+        )
         if len(shown) < len(found):
             output.note(f"The newest {len(shown)} of {len(found)}; --limit 0 shows all.")
 
@@ -87,7 +91,7 @@ def show(
         if as_json:
             output.print_json(form)
             return
-        output.print_table(("Dead letter", letter.letter_id), list(form.items())[1:])
+        output.print_table(("Dead letter", letter.letter_id), list(form.items())[1:], text=(letter.letter_id,))
         if not personal_data:
             output.note("The message itself is not shown, it may name people; --personal-data shows it.")
 
@@ -149,7 +153,7 @@ def _retry(
 
 def _tell(outcomes: list[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        output.print_json(outcomes)
+        output.print_json_array(outcomes)
         return
     for row in outcomes:
         if row["published"]:

@@ -1,12 +1,11 @@
 """Whether everything that the platform needs is there and as it should be, and what to do where it is not: `doctor`."""
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from saphan_cli import exits
+from saphan_cli import exits, output
 
 if TYPE_CHECKING:
     from saphan_infra.machine import Finding
@@ -113,7 +112,7 @@ def _registry_finding(url: str) -> "Finding":
 def _show(findings: "Sequence[Finding]", *, as_json: bool) -> None:
     if as_json:
         wrong = any(finding.level == "wrong" for finding in findings)
-        typer.echo(json.dumps({"ok": not wrong, "findings": [row._asdict() for row in findings]}, ensure_ascii=False))
+        output.print_json({"ok": not wrong, "findings": [row._asdict() for row in findings]})
         return
     width = max(len(row.subject) for row in findings)
     for row in findings:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from saphan_projections.queries import FeedFreshness
 
 _COLUMNS = ("Feed", "Events", "Rejected", "Lag", "Newest change", "Age", "Complete until", "Age")
+#: Where the terminal is narrow: an age follows from its time.
+_SPARE = ("Age",)
 
 
 def register(app: typer.Typer) -> None:
@@ -32,9 +34,9 @@ def feeds(*, as_json: output.AsJson = False) -> None:
         bounds = progress.bounds_or_note(settings, RECORD_FEEDS)
         found = feed_forms(settings, bounds)
         if as_json:
-            output.print_json(found)
+            output.print_json_array(found)
         else:
-            output.print_table(_COLUMNS, [_line(row) for row in found])
+            output.print_table(_COLUMNS, [_line(row) for row in found], spare=_SPARE)
         if bounds is None:
             raise typer.Exit(exits.UNREACHABLE)
 

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from saphan_cli import exits
+
 _FEED_HELP = "Topic of the feed, such as doe.employments.v1; feed-heartbeats.v1 for heartbeats."
 _FILES_HELP = "Files or pipes (also .gz); - is standard input, read to its end."
 _DIR_HELP = "Publish every <topic>.jsonl (or .jsonl.gz) of a directory: feeds first, heartbeats last."
@@ -13,7 +15,9 @@ _FORMAT_HELP = "jsonl, csv or monthly (the SSO's fixed-width file); default: by 
 _MAPPING_HELP = "TOML file: which column is which field. See publishers/README.md."
 _ENCODING_HELP = "utf-8 or tis-620; default: by the bytes."
 _AS_OF_HELP = "When the data of files without versions was taken: a day or an ISO time. Default: when first published."
-_HEARTBEAT_HELP = "Afterwards say that the feed is complete up to this time (ISO, a day, or now)."
+_HEARTBEAT_HELP = (
+    "Afterwards say that the feed is complete up to this time (ISO or now; a day: its beginning in Bangkok)."
+)
 _ANYWAY_HELP = "Send heartbeats although rows of their feed were rejected."
 _REPORT_HELP = (
     "Where the report goes (JSON Lines; a summary and the rejected rows beside it). Default: data_dir/reports."
@@ -49,6 +53,7 @@ def register(app: typer.Typer) -> None:
         published changes nothing.
         """
         from saphan_cli.publish_files import Request, publish_files
+        from saphan_infra.writable import load_settings_to_write
 
         request = Request(
             feed=feed,
@@ -66,4 +71,6 @@ def register(app: typer.Typer) -> None:
             wait_seconds=wait_seconds,
             as_json=as_json,
         )
+        with exits.told():
+            load_settings_to_write()  # for the report, and for when each record was first seen
         publish_files(request)

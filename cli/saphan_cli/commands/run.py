@@ -39,8 +39,12 @@ def _run(role: RoleName, slot: int) -> int:
     from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.serving import metrics_served
     from saphan_infra.settings import load_settings
+    from saphan_infra.writable import require_data_dir
 
     settings = load_settings()
+    if not settings.data_dir.is_dir():
+        # Only then: a disk that cannot be written to for a while must not end a process for good, as settings do.
+        require_data_dir(settings)
     logs.configure(settings.log_level, settings.log_format)
     use_schema_ids(settings)
     if role is RoleName.DELIVERY or role is RoleName.METRICS:

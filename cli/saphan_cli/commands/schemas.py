@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from saphan_schemas.topics import Topic
 
 _LIST_COLUMNS = ("Topic", "Role", "Key", "Partitions", "Kept", "Owner", "Readers", "Version", "Schema id")
+_LIST_TEXT = ("Kept", "Readers")
 _FIELD_COLUMNS = ("Field", "Type", "Required", "PII", "Meaning", "ความหมาย")
+_FIELD_TEXT = ("Type", "Meaning", "ความหมาย")
 
 
 def register(app: typer.Typer) -> None:
@@ -34,11 +36,13 @@ def list_topics(*, as_json: output.AsJson = False) -> None:
 
     found = [_topic_form(topic) for topic in TOPICS.values()]
     if as_json:
-        output.print_json(found)
+        output.print_json_array(found)
         return
     rows = [(*list(form.values())[:4], form["kept"], form["owner"], ", ".join(form["readers"])) for form in found]
     versions = [(form["schema_version"], form["schema_id"]) for form in found]
-    output.print_table(_LIST_COLUMNS, [(*row, *version) for row, version in zip(rows, versions, strict=True)])
+    output.print_table(
+        _LIST_COLUMNS, [(*row, *version) for row, version in zip(rows, versions, strict=True)], text=_LIST_TEXT
+    )
 
 
 def _topic_form(topic: "Topic") -> dict[str, Any]:
@@ -86,7 +90,7 @@ def show(
         output.print_json(_topic_form(TOPICS[topic]) | about)
         return
     output.print_text(f"{topic}: {schema['doc']}\n{schema['doc_th']}")
-    output.print_table(_FIELD_COLUMNS, [list(form.values()) for form in fields])
+    output.print_table(_FIELD_COLUMNS, [list(form.values()) for form in fields], text=_FIELD_TEXT)
 
 
 def _fields(place: str, schema: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -123,7 +127,7 @@ def check(*, as_json: output.AsJson = False) -> None:
 
     found = findings()
     if as_json:
-        output.print_json([finding._asdict() for finding in found])
+        output.print_json_array(finding._asdict() for finding in found)
     else:
         for finding in found:
             output.print_text(f"{finding.file}: {finding.found}. What to do: {finding.remedy}.")
@@ -161,11 +165,11 @@ def push(*, as_json: output.AsJson = False) -> None:
 
     Exit codes: 0 registered; 1 the registry refused; 2 wrong settings; 3 the registry could not be reached.
     """
-    from saphan_infra.settings import load_settings
+    from saphan_infra.writable import load_settings_to_write
 
     with output.told():
         # Not output.settings(): that one wants the ids which this command is about to fetch.
-        settings = load_settings()
+        settings = load_settings_to_write()
         if settings.schema_registry_url is None:
             exits.stop(
                 "SAPHAN_SCHEMA_REGISTRY_URL is not set: found no registry to push to. Set it to the registry's "
@@ -186,7 +190,7 @@ def push(*, as_json: output.AsJson = False) -> None:
         path = settings.data_dir / REGISTRY_IDS_FILE
         store_ids(url, path, registered)
         if as_json:
-            output.print_json([row._asdict() for row in registered])
+            output.print_json_array(row._asdict() for row in registered)
         else:
             output.print_table(("Topic", "Version", "Schema id"), registered)
         output.note(f"Messages are now written with these ids (kept in {path}); restart running apps.")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Dead letters that are looked at to count them by reason.
 _LETTERS_MAX = 10_000
+#: Of the feeds, where the terminal is narrow: `saphan feeds` tells them, too.
+_SPARE = ("Newest change", "Rejected")
 
 
 def register(app: typer.Typer) -> None:
@@ -126,8 +128,11 @@ def _dead_letters(settings: "Settings") -> dict[str, Any] | None:
 
 
 def _print(form: dict[str, Any]) -> None:
-    rows = [(row["role"], row["state"], row["pid"], row["started_at"], row["restarts"]) for row in form["processes"]]
-    output.print_table(("Process", "State", "Pid", "Since", "Restarts"), rows)
+    rows = [
+        (row["role"], row["state"], row["pid"], row["metrics_port"], row["started_at"], row["restarts"])
+        for row in form["processes"]
+    ]
+    output.print_table(("Process", "State", "Pid", "Metrics port", "Since", "Restarts"), rows)
     if form["workers"] is not None:
         _print_state(form)
     letters = form["dead_letters"]
@@ -152,7 +157,7 @@ def _print_state(form: dict[str, Any]) -> None:
     read = [row for row in form["feeds"] if row["events"]]
     columns = ("Feed", "Events", "Rejected", "Behind", "Newest change", "Complete until")
     names = ("feed", "events", "rejected", "lag", "newest_change", "complete_until")
-    output.print_table(columns, [tuple(row[name] for name in names) for row in read])
+    output.print_table(columns, [tuple(row[name] for name in names) for row in read], spare=_SPARE)
 
 
 def _percent(share: float | None) -> str | None:

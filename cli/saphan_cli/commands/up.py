@@ -1,11 +1,8 @@
 """How the platform of a data directory is started in the background and ended again: `up` and `down`."""
 
-import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -53,10 +50,12 @@ def register(app: typer.Typer) -> None:
 
 
 def _up(*, postgres: bool, foreground: bool, as_json: bool) -> None:
-    from saphan_infra.settings import load_settings
+    from saphan_infra.settings import require_deliverable
     from saphan_infra.supervisor import supervisor_process
+    from saphan_infra.writable import load_settings_to_write
 
-    settings = load_settings()
+    settings = load_settings_to_write()
+    require_deliverable(settings)
     running = supervisor_process(settings.data_dir)
     if running is not None:
         typer.echo(f"It runs already, supervised by process {running.pid}.", err=True)
@@ -69,20 +68,21 @@ def _up(*, postgres: bool, foreground: bool, as_json: bool) -> None:
 
 
 def _supervise(settings: "Settings", *, postgres: bool, as_json: bool) -> None:
+    from saphan_cli.starting import StopAsked, told_as_they_come_up
     from saphan_infra.processes import Platform, PlatformRunning, RoleFailed
 
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop = StopAsked()
+    stop.catch()
     platform = Platform(settings, report=_tell)
     try:
-        platform.start(postgres=postgres, stop=stop)
+        with told_as_they_come_up(platform.status, _tell):
+            platform.start(postgres=postgres, stop=stop.event)
     except (PlatformRunning, RoleFailed) as error:
         exits.stop(str(error), exits.FAILED)
-    if not stop.is_set():
+    if not stop.event.is_set():
         _show(settings, as_json=as_json)
         _tell("Everything runs. Ctrl-C (or `saphan down`) stops it.")
-    platform.run_until(stop)
+    platform.run_until(stop.event)
     _tell("Everything is stopped.")
 
 
@@ -143,24 +143,31 @@ class _Follower:
 
 
 def _down(*, as_json: bool) -> None:
+    from saphan_cli.output import print_json
     from saphan_infra.processes import take_down
     from saphan_infra.settings import load_settings
 
-    ended = take_down(load_settings(), _tell)
+    settings = load_settings()
+    ended = take_down(settings, _tell)
     if as_json:
-        typer.echo(json.dumps({"ended": ended}))
+        print_json({"ended": ended})
     else:
-        _tell(f"Ended: {', '.join(ended)}." if ended else "Nothing was running.")
+        _tell(
+            f"Ended: {', '.join(ended)}."
+            if ended
+            else f"Nothing was running in {settings.data_dir}. A platform elsewhere is named by SAPHAN_DATA_DIR."
+        )
 
 
 def _show(settings: "Settings", *, as_json: bool) -> None:
+    from saphan_cli.output import print_json
     from saphan_infra.roles import roles_of
     from saphan_infra.supervisor import role_statuses
 
     rows = role_statuses(settings.data_dir, roles_of(settings))
     if as_json:
         processes: list[dict[str, Any]] = [{**asdict(row), "log": str(row.log)} for row in rows]
-        typer.echo(json.dumps({"kafka_bootstrap": settings.bootstrap, "processes": processes}))
+        print_json({"kafka_bootstrap": settings.bootstrap, "processes": processes})
         return
     typer.echo(f"{'kafka':<14}{settings.bootstrap}")
     for row in rows:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _PERSONAL_HELP = "Also show names, numbers and birth dates, as the agencies sent them. Have a reason."
 
 
+#: Where the terminal is narrow: --json tells them.
+_SPARE = ("Sector", "Workplace district", "Sso branch")
+
+
 def register(app: typer.Typer) -> None:
     """Add the group ``workers``."""
     group = typer.Typer(no_args_is_help=True, help="Integrated workers: list, show one.")
@@ -39,9 +43,10 @@ def list_workers(
         with output.opened(output.settings().state_url) as database, database.reading() as transaction:
             found = workers(transaction, limit)
         if as_json:
-            output.print_json([row._asdict() for row in found])
+            output.print_json_array(row._asdict() for row in found)
             return
-        output.print_table([name.replace("_", " ").capitalize() for name in WorkerLine._fields], found)
+        columns = [name.replace("_", " ").capitalize() for name in WorkerLine._fields]
+        output.print_table(columns, found, spare=("Sex", "Records", "Birth year"))
         if len(found) == limit:
             output.note(f"The first {limit} are shown; --limit shows more, `saphan status` counts them.")
 
@@ -199,7 +204,7 @@ def _print(form: dict[str, Any]) -> None:
     view = form["view"] or {}
     title = form["worker_id"] or "Contributions of a person whom no other record names yet"
     lines = [(name.replace("_", " "), _joined(value), _named(sources.get(name))) for name, value in view.items()]
-    output.print_table((title, "", "Said by"), lines)
+    output.print_table((title, "", "Said by"), lines, text=("",))
     _print_rows(
         "Employments", form["employments"], ("employer_id", "start_date", "end_date", "sector", "workplace_district")
     )
@@ -211,13 +216,14 @@ def _print(form: dict[str, Any]) -> None:
         for alert in form["alerts"]
         for entry in alert["history"]
     ]  # fmt: skip
-    output.print_table(("Alert", "State", "Since", "Due on", "Reason", "Told because of a change at"), told, "Alerts")
+    columns = ("Alert", "State", "Since", "Due on", "Reason", "Told because of a change at")
+    output.print_table(columns, told, "Alerts", spare=(columns[-1], "Reason"))
     _print_personal_data(form["personal_data"])
 
 
 def _print_rows(title: str, rows: list[dict[str, Any]], names: tuple[str, ...]) -> None:
     columns = [*(name.replace("_", " ").capitalize() for name in names), "Record"]
-    output.print_table(columns, [(*(row[name] for name in names), _named(row)) for row in rows], title)
+    output.print_table(columns, [(*(row[name] for name in names), _named(row)) for row in rows], title, spare=_SPARE)
 
 
 def _print_personal_data(records: list[dict[str, Any]] | None) -> None:
@@ -230,7 +236,7 @@ def _print_personal_data(records: list[dict[str, Any]] | None) -> None:
         for name, value in record.items()
         if name not in {"feed", "record_id"}
     ]
-    output.print_table(("Record", "Field", "Value"), rows, "Personal data")
+    output.print_table(("Record", "Field", "Value"), rows, "Personal data", text=("Value",))
 
 
 def _named(reference: dict[str, Any] | None) -> str | None:
