@@ -1,5 +1,6 @@
 """up, down, doctor and test, as a person meets them."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -217,6 +218,21 @@ def test_wrong_settings_end_with_code_2(app: typer.Typer, command: str, monkeypa
     assert result.exit_code == 2
     assert "SAPHAN_METRICS_PORT" in result.stderr
     assert result.stdout == ""
+
+
+def test_a_second_up_leaves_the_log_of_the_first_one_that_is_still_starting_as_it_is(tmp_path: Path) -> None:
+    """It emptied the log, in which the first one then missed that everything runs, and stopped it all."""
+    log = tmp_path / "data" / "logs" / "supervisor.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("Kafka: starting …\n", encoding="utf-8")
+    (tmp_path / "data" / "run").mkdir()
+    with (tmp_path / "data" / "run" / "platform.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        ended = _ended("up")
+    assert ended.returncode == 1
+    assert "runs already" in ended.stderr
+    assert "Kafka: starting" not in ended.stderr
+    assert log.read_text(encoding="utf-8").startswith("Kafka: starting …\n")
 
 
 def test_down_without_up_ends_nothing(app: typer.Typer) -> None:

@@ -94,7 +94,9 @@ def _start_in_background(settings: "Settings", *, postgres: bool) -> None:
 
     log = log_path(settings.data_dir, "supervisor")
     make_private(log.parent)
-    with log.open("wb") as output:
+    # Added to, never emptied: another `up` may be starting the platform and follow the same log.
+    with log.open("ab") as output:
+        begins = output.tell()
         supervisor = subprocess.Popen(  # noqa: S603
             [sys.executable, "-m", "saphan_cli", "up", "--foreground", "--json", *(["--postgres"] if postgres else [])],
             stdin=subprocess.DEVNULL,
@@ -103,7 +105,7 @@ def _start_in_background(settings: "Settings", *, postgres: bool) -> None:
             start_new_session=True,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
         )
-    shown = _Follower(log)
+    shown = _Follower(log, begins)
     try:
         settled = wait_until(lambda: shown.shows_readiness() or supervisor.poll() is not None, _READY_SECONDS)
     except KeyboardInterrupt:
@@ -122,11 +124,11 @@ def _start_in_background(settings: "Settings", *, postgres: bool) -> None:
 
 
 class _Follower:
-    """Shows what is added to the supervisor's log, until everything runs."""
+    """Shows what is added to the supervisor's log behind a position, until everything runs."""
 
-    def __init__(self, log: Path) -> None:
+    def __init__(self, log: Path, position: int) -> None:
         self._log = log
-        self._position = 0
+        self._position = position
 
     def shows_readiness(self) -> bool:
         """Pass on whole new lines to stderr; whether one of them says that everything runs."""
