@@ -55,7 +55,7 @@ class Publication:
     """
 
     def __init__(self, order: Order, report: Report, on_progress: Callable[[Outcome, float], None]) -> None:
-        refused = None if order.heartbeat_ms is None else refused_claim(order.heartbeat_ms, now_ms())
+        refused = None if order.heartbeat_ms is None else refused_claim(order.heartbeat_ms, order.reading.now_ms)
         if refused is not None:
             message = f"heartbeat_ms: found {refused.found}, expected {refused.expected}"
             raise ValueError(message)

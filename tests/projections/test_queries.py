@@ -21,7 +21,7 @@ from saphan_projections.alerts import urgency
 from saphan_projections.tables import AlertRow
 from saphan_projections.worker import KEPT, Member, WorkerState
 from saphan_projections.worker_view import person_sources, view
-from saphan_schemas.topics import EMPLOYER_PAIRS, HEARTBEATS, WORKER_FEEDS
+from saphan_schemas.topics import CONTRIBUTIONS, EMPLOYER_PAIRS, HEARTBEATS, WORKER_FEEDS
 from saphan_schemas.values import date_to_days, days_to_date, parse_date, parse_time_ms
 
 READ_AT_MS = parse_time_ms("2026-10-01T00:00:00Z")
@@ -154,8 +154,10 @@ def test_personal_records_are_whole_and_without_deleted_ones(story: InProcessPla
         (owner,) = worker_queries.record_owners(transaction, "WP-1")
         assert owner.worker_no is not None
         found = worker_queries.personal_records(transaction, story.codec, owner.worker_no)
-    # The insurance alone said whose insured number the contributions name: they are another person's now.
-    assert [(feed, record["record_id"]) for feed, record in found] == [(WORK_PERMITS, "WP-1"), (EMPLOYMENTS, "E-1")]
+    # The contributions stay without the insurance: their insured number is the person's own 13-digit number.
+    assert [(feed, record["record_id"]) for feed, record in found] == [
+        (WORK_PERMITS, "WP-1"), (EMPLOYMENTS, "E-1"), (CONTRIBUTIONS, "C-1-2026-01"), (CONTRIBUTIONS, "C-1-2026-02"),
+    ]  # fmt: skip
     assert found[0][1]["full_name"] == "AUNG AUNG 1"
 
 

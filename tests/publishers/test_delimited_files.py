@@ -186,10 +186,13 @@ def test_rejected_rows_under_a_header_with_a_line_break_can_be_published_again(
     header = '"record\nid",permit_number,changed_at\n'
     mapping = 'record_id = { columns = ["record id"] }\n[fields]\npermit_number = "permit_number"\n'
     options = {"mapping": parse_mapping(mapping, WORK_PERMITS), "as_of": AS_OF}
-    publish_files(WORK_PERMITS, write(f"{header}P-1,71,\nP-2\n"), **options)
+    publish_files(WORK_PERMITS, write(f"{header}P-1,710000000001,\nP-2\n"), **options)
     rejected = tmp_path / "report.rejected" / "rows.csv"
     assert rejected.read_text("utf-8") == f"{header}P-2\n"
-    assert publish_files(WORK_PERMITS, write(rejected.read_text("utf-8") + "P-3,72,\n"), **options).published == 1
+    assert (
+        publish_files(WORK_PERMITS, write(rejected.read_text("utf-8") + "P-3,710000000002,\n"), **options).published
+        == 1
+    )
 
 
 def test_a_header_read_in_the_wrong_encoding_is_a_file_problem(publish_files: PublishFiles, write: Any) -> None:
