@@ -23,9 +23,9 @@ def sent(broker: MemoryBroker, feed: str) -> list[tuple[str, int]]:
     return [(row["record_id"], row["version"]) for row in broker.records(feed)]
 
 
-def loaded(world: Province, broker: MemoryBroker, *modes: str) -> Load:
+def loaded(world: Province, broker: MemoryBroker, *modes: str, seconds: float = 1.5) -> Load:
     """A load that was left alone until everything was sent."""
-    load = Load(lambda _client_id: broker, world, 1.5, 1)
+    load = Load(lambda _client_id: broker, world, seconds, 1)
     load.modes.update(modes)
     load.start()
     assert load.join(WAIT_SECONDS)
@@ -69,7 +69,8 @@ def test_duplicated_messages_come_beside_the_whole(world: Province) -> None:
 
 def test_poison_of_every_kind_is_sent_and_remembered(world: Province) -> None:
     broker = MemoryBroker()
-    load = loaded(world, broker, "poison")
+    # One poison a step: a loaded machine makes few steps a second.
+    load = loaded(world, broker, "poison", seconds=6.0)
     assert {poison.reason for poison in load.poisons.values()} == set(REASONS)
     everything = {(row.key, row.value) for feed in RECORD_FEEDS for row in broker.topics.get(feed, [])}
     assert {poison.message[:2] for poison in load.poisons.values()} <= everything

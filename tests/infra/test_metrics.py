@@ -5,14 +5,14 @@ import urllib.request
 
 import pytest
 
-from saphan_infra import metrics
+from saphan_infra import metrics, waiting_metrics
 from saphan_infra.clock import now_ms
 from saphan_infra.owned_process import port_is_free, wait_until
 from saphan_infra.serving import metrics_served
 from saphan_infra.settings import Settings, SettingsError
 
 ALLOWED_LABELS = {
-    "feed", "app", "topic", "partition", "stage", "reason", "state", "group", "denominator", "sink", "outcome", "consumer", "le",
+    "feed", "app", "topic", "partition", "stage", "reason", "state", "group", "denominator", "sink", "outcome", "consumer", "service", "le",
 }  # fmt: skip
 
 
@@ -113,6 +113,8 @@ def test_an_address_that_is_not_this_machine_s_is_a_wrong_setting() -> None:
 
 
 def test_every_metric_is_ours_has_help_and_labels_that_name_no_one() -> None:
+    # Of every module that makes some, whichever tests this process ran before.
+    waiting_metrics.Wait("link", "database")
     for family in metrics.REGISTRY.collect():
         assert re.match(r"(saphan|process|python)_", family.name)
         assert family.documentation
