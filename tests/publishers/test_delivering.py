@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from publishers.employer_pairs import pair
 
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import now_ms
@@ -21,17 +22,6 @@ from saphan_schemas.values import parse_time_ms
 
 PublishFiles = Callable[..., Outcome]
 UNTIL = parse_time_ms("2026-11-23T00:00:00+07:00")
-
-
-def pair(number: int, **changes: Any) -> dict[str, Any]:
-    envelope = {"record_id": f"PAIR-{number}", "version": 1, "changed_at": "2026-11-23T02:30:00Z"}
-    return {
-        **envelope,
-        "sso_account": f"71{number:08}",
-        "sso_branch": "000000",
-        "employer_id": f"D-{number}",
-        **changes,
-    }
 
 
 def write(directory: Path, topic: str, *rows: Any) -> Path:

@@ -4,11 +4,11 @@ import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
 import typer
 from kafka_log import read_all
+from publishers.employer_pairs import pair
 from typer.testing import CliRunner, Result
 
 from saphan_cli.commands import publish
@@ -21,17 +21,6 @@ from saphan_schemas.topics import EMPLOYER_PAIRS, HEARTBEATS, SSO_EMPLOYERS
 from saphan_schemas.values import parse_time_ms
 
 pytestmark = pytest.mark.broker
-
-
-def pair(number: int, **changes: Any) -> dict[str, Any]:
-    envelope = {"record_id": f"PAIR-{number}", "version": 1, "changed_at": "2026-11-23T02:30:00Z"}
-    return {
-        **envelope,
-        "sso_account": f"71{number:08}",
-        "sso_branch": "000000",
-        "employer_id": f"D-{number}",
-        **changes,
-    }
 
 
 @pytest.fixture

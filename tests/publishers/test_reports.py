@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from publishers.employer_pairs import pair
 from typer.testing import CliRunner, Result
 
 from saphan_cli.commands import publish
@@ -18,17 +19,6 @@ from saphan_schemas.topics import EMPLOYER_PAIRS
 Saphan = Callable[..., Result]
 #: More than a reader takes at once.
 MANY = 8_000
-
-
-def pair(number: int, **changes: Any) -> dict[str, Any]:
-    envelope = {"record_id": f"PAIR-{number}", "version": 1, "changed_at": "2026-11-23T02:30:00Z"}
-    return {
-        **envelope,
-        "sso_account": f"71{number:08}",
-        "sso_branch": "000000",
-        "employer_id": f"D-{number}",
-        **changes,
-    }
 
 
 def bad(number: int) -> dict[str, Any]:
