@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from saphan_infra.data_dir import checkout_cache_dir
 from saphan_infra.local_kafka import LocalKafka
@@ -15,6 +16,10 @@ from saphan_schemas.topics import TOPICS
 
 CHECKOUT = Path(__file__).parents[1]
 
+# What a run says is said of the change, so its examples are the same each time; `--hypothesis-profile=default` looks
+# for others.
+settings.register_profile("same_examples", derandomize=True)
+settings.load_profile("same_examples")
 
 #: kafka-python's, not ours: how it reads its own files on Python 3.11 and 3.12, and that it drops the socket of a
 #: refused connection unclosed (such a socket has no peer: "laddr=('0.0.0.0', …)>").

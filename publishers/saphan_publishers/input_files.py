@@ -143,9 +143,16 @@ class LineDecoder:
 
 
 def _is_utf16(sample: bytes) -> bool:
-    """Whether every second byte has NULs and no other: half of each digit and comma. A stray NUL is cleaned away."""
-    even, odd = sample[::2].count(0), sample[1::2].count(0)
-    return min(even, odd) == 0 and (even + odd) * 20 >= max(len(sample), 20)
+    """Whether one half of the bytes reads like the high bytes of these scripts. Stray NULs, which are cleaned, do not.
+
+    High bytes are 00 (digits, commas, line ends) to 20 (punctuation); nine in ten, for there may be other scripts.
+    """
+    low, high = sorted((sample[::2], sample[1::2]), key=lambda half: half.count(0))
+    return (
+        low.count(0) == 0
+        and high.count(0) * 20 >= max(len(sample), 20)
+        and sum(byte <= 0x20 for byte in high) * 10 >= len(high) * 9
+    )
 
 
 def decided(sample: bytes) -> Encoding | None:

@@ -18,6 +18,7 @@ def test_the_session_broker_has_every_topic_of_the_table(kafka_bootstrap: str) -
 def test_a_cleaned_topic_is_empty_and_there(
     kafka_bootstrap: str, clean_topics: Callable[[Iterable[str]], None]
 ) -> None:
+    clean_topics([HEARTBEATS])  # whatever ran before
     producer = kafka_client.producer(kafka_bootstrap)
     producer.send(HEARTBEATS, key=b"k", value=b"v").get(timeout=10)
     producer.close()

@@ -85,7 +85,6 @@ def _run(trial: Trial, folder: Path) -> dict[str, Any]:
     # The same examples every time, as no fault may be caught by luck or by a slow machine; nobody reads the smallest.
     quick = [Phase.explicit, Phase.generate]
     settings.register_profile("trial", derandomize=True, database=None, deadline=None, phases=quick)
-    settings.load_profile("trial")
     if trial.mutant is not None:
         from mutants.mutant import Mutant, install
 
@@ -93,7 +92,7 @@ def _run(trial: Trial, folder: Path) -> dict[str, Any]:
     recorder = Recorder()
     options = ["-q", "--no-header", "--no-summary", "-p", "no:cacheprovider", "--basetemp", str(folder)]
     # Libraries that are loaded already cannot have their assertions explained; nobody reads them here.
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning", "--hypothesis-profile=trial"]
     if trial.mutant is not None:
         options.append("--exitfirst")
     code = pytest.main([*options, *trial.killers], plugins=[recorder])

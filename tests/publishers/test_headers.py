@@ -88,9 +88,10 @@ def test_a_file_in_utf16_is_a_file_problem_with_and_without_its_mark(
     assert "UTF-16" in str(outcome.files[0].failure)
 
 
-def test_a_stray_nul_is_cleaned_away_and_stops_no_file(publish: Callable[..., Outcome], broker: Any) -> None:
-    assert publish("Account,Branch,Company\n7100012345,000000,A\x00B\n").published == 1
-    assert broker.records(SSO_EMPLOYERS)[0]["name"] == "AB"
+@pytest.mark.parametrize("name", ["A\x00B", "\x00\x00A", "A\x00B\x00C\x00", "A\x00\x00B" * 9])
+def test_stray_nuls_are_cleaned_away_and_stop_no_file(publish: Callable[..., Outcome], broker: Any, name: str) -> None:
+    assert publish(f"Account,Branch,Company\n7100012345,000000,{name}\n").published == 1
+    assert broker.records(SSO_EMPLOYERS)[0]["name"] == name.replace("\x00", "")
 
 
 @pytest.mark.parametrize("start", [b"PK\x03\x04", b"\xd0\xcf\x11\xe0"])
