@@ -8,7 +8,7 @@ from pathlib import Path
 
 import typer
 
-from saphan_cli import exits, many_rows, public_key
+from saphan_cli import exits, public_key
 from saphan_cli.output import print_json
 from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import now_ms
@@ -30,6 +30,7 @@ from saphan_publishers.publishing import Order, Publication
 from saphan_publishers.reports import Report, ReportFailed
 from saphan_publishers.rows import Unreadable
 from saphan_schemas.values import format_time_ms
+from saphan_streams.collecting import collecting_seldom
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,9 @@ class Request:
     as_json: bool
 
 
+@collecting_seldom()
 def publish_files(request: Request) -> None:
     """Do what the command line asks; leaves by typer.Exit with the exit code."""
-    many_rows.collect_seldom()
     quiet_clients()
     with exits.told():
         settings = load_settings()

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from saphan_cli import exits, many_rows
+from saphan_cli import exits
 from saphan_cli.output import print_json
 from saphan_cli.simulated_feeds import SIMULATED_TOPICS, SimulatedFeeds
 from saphan_infra.availability import BrokerUnavailable
@@ -29,6 +29,7 @@ from saphan_simulation.simulating import Progress, simulate, spooled_events
 from saphan_simulation.wording import spooled_wire
 from saphan_simulation.world import DEFAULT_START, World, WorldError
 from saphan_simulation.writing import OutputError, prepare, report_of, scratch_beside, write_report, write_world
+from saphan_streams.collecting import collecting_seldom
 
 _BATCH_EVENTS = 20_000
 
@@ -59,9 +60,9 @@ def show_parameters(params: Path | None) -> None:
         exits.stop(f"saphan simulate: {error}", exits.USAGE)
 
 
+@collecting_seldom()
 def simulate_world(request: Request) -> None:
     """Do what the command line asks; leaves by typer.Exit with the exit code when that is not 0."""
-    many_rows.collect_seldom()
     try:
         parameters = load_parameters(request.params)
         count = request.workers if request.workers is not None else parameters["province.registered_migrants"]

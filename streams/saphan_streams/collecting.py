@@ -1,4 +1,4 @@
-"""How seldom Python looks for cycles of garbage: what the caches hold lives long and has none."""
+"""How seldom Python looks for cycles of garbage: what the caches hold and the files bring is many objects without any."""
 
 import gc
 from collections.abc import Iterator

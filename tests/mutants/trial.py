@@ -38,11 +38,20 @@ class Trial(NamedTuple):
 
 
 class Recorder:
-    """A pytest plugin that notes how each test ended: passed, failed, or broken (in no way that proves anything)."""
+    """A pytest plugin that sets the examples and notes how each test ended: passed, failed, broken (which proves nothing)."""
 
     def __init__(self) -> None:
         self.ended: dict[str, str] = {}
         self.why: dict[str, str] = {}
+
+    def pytest_configure(self) -> None:
+        """After the tests' own settings of examples (conftest), before any test is read."""
+        from hypothesis import Phase, settings
+
+        # No fault may be caught by luck or by a slow machine; nobody reads the smallest example.
+        quick = [Phase.explicit, Phase.generate]
+        settings.register_profile("trial", derandomize=True, database=None, deadline=None, phases=quick)
+        settings.load_profile("trial")
 
     def pytest_collectreport(self, report: Any) -> None:
         if report.failed:
@@ -80,11 +89,7 @@ def _run(trial: Trial, folder: Path) -> dict[str, Any]:
         # Without names pytest would take the whole suite.
         return {"name": trial.name, "exit_code": 0, "ended": {}, "why": {}}
     import pytest
-    from hypothesis import Phase, settings
 
-    # The same examples every time, as no fault may be caught by luck or by a slow machine; nobody reads the smallest.
-    quick = [Phase.explicit, Phase.generate]
-    settings.register_profile("trial", derandomize=True, database=None, deadline=None, phases=quick)
     if trial.mutant is not None:
         from mutants.mutant import Mutant, install
 
@@ -92,7 +97,7 @@ def _run(trial: Trial, folder: Path) -> dict[str, Any]:
     recorder = Recorder()
     options = ["-q", "--no-header", "--no-summary", "-p", "no:cacheprovider", "--basetemp", str(folder)]
     # Libraries that are loaded already cannot have their assertions explained; nobody reads them here.
-    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning", "--hypothesis-profile=trial"]
+    options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
     if trial.mutant is not None:
         options.append("--exitfirst")
     code = pytest.main([*options, *trial.killers], plugins=[recorder])
