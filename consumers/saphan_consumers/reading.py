@@ -3,7 +3,7 @@
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,30 +171,36 @@ def follow(
     everything begins again from the ledger, so nothing is lost or repeated. Raises LogReplaced and what is no outage.
     """
     app = source.group_id.removeprefix("saphan-")
-    waits = {"Waiting for Kafka": Wait(app, "broker"), "Waiting for the disk": Wait(app, "disk")}
+    broker, disk = Wait(app, "broker"), Wait(app, "disk")
     pause_seconds = _WAIT_SECONDS_FIRST
-    with ExitStack() as waiting:
+
+    def went_on() -> None:
+        # Not before: a full disk lets everything be opened, and refuses what is written then.
+        nonlocal pause_seconds
+        pause_seconds = _WAIT_SECONDS_FIRST
+        disk.note(is_answered=True)
+
+    try:
         while not stop.is_set():
             try:
                 with source.opened(begin()) as reader:
-                    pause_seconds = _WAIT_SECONDS_FIRST
-                    waiting.close()
+                    broker.note(is_answered=True)
                     log.info("Reading from the ledger's positions", group=source.group_id, topics=list(source.topics))
-                    _read(reader, take, stop, on_lag)
+                    _read(reader, take, stop, on_lag, went_on)
             except (BrokerUnavailable, TopicMissing) as outage:
-                what, text = "Waiting for Kafka", str(outage)
+                wait, what, text = broker, "Waiting for Kafka", str(outage)
             except (OSError, sqlite3.OperationalError) as outage:
-                what, text = (
-                    "Waiting for the disk",
-                    f"{outage}. Free some space or mend the disk; nothing is lost meanwhile.",
-                )
+                wait, what = disk, "Waiting for the disk"
+                text = f"{outage}. Free some space or mend the disk; nothing is lost meanwhile."
             else:
                 continue
             log.warning(what, group=source.group_id, cause=text, again_in_seconds=pause_seconds)
-            if not waits[what].seconds():
-                waiting.enter_context(waits[what].under_way())
+            wait.note(is_answered=False)
             stop.wait(pause_seconds)
             pause_seconds = min(_WAIT_SECONDS_MAX, pause_seconds * 2)
+    finally:
+        for wait in (broker, disk):
+            wait.note(is_answered=True)
 
 
 def _read(
@@ -202,6 +208,7 @@ def _read(
     take: Callable[[Chunk, Mapping[str, str]], None],
     stop: threading.Event,
     on_lag: Callable[[Mapping[Place, int]], None],
+    went_on: Callable[[], None],
 ) -> None:
     probe_at, moved = 0.0, False
     partitions_at = monotonic_seconds() + _PARTITIONS_SECONDS
@@ -209,9 +216,13 @@ def _read(
         chunk = reader.poll()
         if chunk.messages:
             take(chunk, reader.topic_ids)
+            went_on()
         now = monotonic_seconds()
         if now >= probe_at or (moved and not chunk.messages):
-            on_lag(reader.lag())
+            lag = reader.lag()
+            on_lag(lag)
+            if not any(lag.values()):
+                went_on()
             reader.hint()
             probe_at = now + _PROBE_SECONDS
         moved = bool(chunk.messages)

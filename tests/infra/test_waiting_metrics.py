@@ -3,6 +3,7 @@
 import pytest
 
 from saphan_infra import waiting_metrics
+from saphan_infra.metrics import REGISTRY
 from saphan_infra.waiting_metrics import Wait
 
 
@@ -32,3 +33,26 @@ def test_a_question_that_fails_is_no_wait_any_more(now: list[float]) -> None:
         raise ZeroDivisionError
     now[0] = 130
     assert wait.seconds() == 0
+
+
+def test_a_question_asked_now_and_then_is_a_wait_from_the_first_in_vain_to_the_next_answer(now: list[float]) -> None:
+    wait = Wait("three", "broker")
+    wait.note(is_answered=True)
+    for now[0] in (110, 120, 130):
+        wait.note(is_answered=False)
+        assert wait.seconds() == now[0] - 110
+    wait.note(is_answered=True)
+    assert wait.seconds() == 0
+
+
+def test_of_several_parts_that_wait_for_one_service_the_longest_wait_is_shown(now: list[float]) -> None:
+    sending, reading = Wait("four", "broker"), Wait("four", "broker")
+    labels = {"app": "four", "service": "broker"}
+    sending.note(is_answered=False)
+    now[0] = 130
+    with reading.under_way():
+        now[0] = 140
+        assert REGISTRY.get_sample_value("saphan_waiting_seconds", labels) == 40
+        sending.note(is_answered=True)
+        assert REGISTRY.get_sample_value("saphan_waiting_seconds", labels) == 10
+    assert REGISTRY.get_sample_value("saphan_waiting_seconds", labels) == 0

@@ -216,6 +216,12 @@ _OF_LEDGERS = (
         "            pending.enqueue(self._ledger, decision.deliveries, now_ms())",
         ("simulated_shell/test_every_crash.py::test_a_process_may_die_anywhere[webhook-statement]",),
     ),
+    Mutant(
+        "a full disk is forgotten as soon as everything is open", "saphan_consumers.reading",
+        "broker.note(is_answered=True)\n                    log", "went_on()\n                    log",
+        ("consumers/test_waiting_for_kafka.py::"
+         "test_a_full_disk_is_shown_until_something_was_written_and_the_pauses_grow",),
+    ),
     _committee(
         "an older state of a worker counts",
         'if before is not None and record["sequence"] <= before[0]:',
