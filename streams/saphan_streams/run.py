@@ -34,12 +34,13 @@ from saphan_streams.app import add_agent, create_app
 from saphan_streams.catching_up import Headers, headers_of
 from saphan_streams.collecting import collecting_seldom
 from saphan_streams.integrate import IntegrateProcessor, IntegrateSettings
-from saphan_streams.link import LinkProcessor, LinkSettings
+from saphan_streams.link import LeaseHeld, LinkProcessor, LinkSettings
 from saphan_streams.relay import Relay
 from saphan_streams.shell import Shell
 from saphan_streams.transport import Ahead
 
 _TIDY_SECONDS = 2.0
+_WAIT_SECONDS_FIRST = 0.5
 _WAIT_SECONDS_MAX = 10.0
 
 log = get_logger("saphan.streams")
@@ -160,9 +161,10 @@ def run_link(settings: Settings, on_ready: Callable[[], None]) -> int:
             owner_name("link", str(settings.data_dir)), settings.message_bytes_max, clock.now_ms, counting.link_fetch
         ),
     )
+    wait = Wait("link", "database")
     # Before the consumer group is joined: a standby that were given partitions would leave them unread.
-    _patiently("waiting to become the active link", processor.become_active)
-    _patiently("waiting for the database", lambda: counting.link_started(feeds_known(database)))
+    patiently("waiting to become the active link", processor.become_active, wait)
+    patiently("waiting for the database", lambda: counting.link_started(feeds_known(database)), wait)
     # One name for whoever is the active one: a successor takes the membership over from a process that died.
     with database.checkpointed_beside():
         role = Role(
@@ -208,8 +210,9 @@ def worker_id_key(settings: Settings) -> bytes:
 def _wait_for_services(app: str, settings: Settings, database_url: str) -> None:
     """Return when database and broker answer, tables are up to date and topics are there. Raises SettingsError."""
     make_private(settings.data_dir)
-    with Wait(app, "database").under_way():
-        _patiently("waiting for the database", lambda: migrate(database_url))
+    wait = Wait(app, "database")
+    with wait.under_way():
+        patiently("waiting for the database", lambda: migrate(database_url), wait)
     security = kafka_python_security(settings)
     with Wait(app, "broker").under_way():
         wait_for_broker(
@@ -221,15 +224,17 @@ def _wait_for_services(app: str, settings: Settings, database_url: str) -> None:
         ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
 
 
-def _patiently(what: str, attempt: Callable[[], None]) -> None:
-    """Try until the database lets it happen, with growing pauses."""
-    pause_seconds = 0.5
+def patiently(what: str, attempt: Callable[[], None], wait: Wait) -> None:
+    """Try until the database lets it happen, with growing pauses. A lease that another one holds is no outage."""
+    pause_seconds = _WAIT_SECONDS_FIRST
     while True:
         try:
             attempt()
         except DatabaseUnavailable as away:
+            wait.note(is_answered=isinstance(away, LeaseHeld))
             log.warning(what, why=str(away), pause_seconds=pause_seconds)
             clock.wait_seconds(pause_seconds)
             pause_seconds = min(pause_seconds * 2, _WAIT_SECONDS_MAX)
         else:
+            wait.note(is_answered=True)
             return

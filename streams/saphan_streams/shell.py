@@ -82,6 +82,7 @@ class Shell:
         self._relay = relay
         self._stopping = False
         self._database = Wait(name, "database")
+        self._tidying = Wait(name, "database")
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saphan-commit")
 
     async def resume(self, partitions: Collection[TP], bounds: Bounds) -> Mapping[TP, int]:
@@ -137,6 +138,9 @@ class Shell:
                 raise
             # The next chunk says it louder; whoever leaves here comes back to the same database.
             log.warning("waiting for the database", why=first_line(error))
+            self._tidying.note(is_answered=False)
+        else:
+            self._tidying.note(is_answered=True)
 
     async def stop(self) -> None:
         """Stop sending and give up what only one process may hold; what comes later is left for the next start."""
@@ -172,6 +176,7 @@ class Shell:
 
     async def _fenced(self, fetch: Fetch, fenced: Fenced) -> None:
         """Some of the partitions belong to somebody else; those that do not must not be passed over."""
+        self._database.note(is_answered=True)
         if len(fetch) == 1:
             log.warning("dropped a chunk that another owner processes", why=str(fenced))
             return
@@ -217,6 +222,8 @@ class Shell:
             why=first_line(error) if isinstance(error, DATABASE_ERRORS) else None,
             pause_seconds=pause_seconds,
         )
+        # Not only of the database: whatever holds a partition for long calls for an operator.
+        self._database.note(is_answered=False)
         await asyncio.sleep(pause_seconds)
         return min(pause_seconds * 2, _RETRY_SECONDS_MAX)
 
@@ -225,12 +232,15 @@ class Shell:
         with self._database.under_way():
             while True:
                 try:
-                    return await asyncio.get_running_loop().run_in_executor(self.thread, work)
+                    result = await asyncio.get_running_loop().run_in_executor(self.thread, work)
                 except DatabaseUnavailable as away:
                     self._processor.reset()
                     log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
                     await asyncio.sleep(pause_seconds)
                     pause_seconds = min(pause_seconds * 2, _RETRY_SECONDS_MAX)
+                else:
+                    self._database.note(is_answered=True)
+                    return result
 
 
 def _halves(fetch: Fetch) -> tuple[Fetch, Fetch]:

@@ -242,6 +242,11 @@ _OF_THE_SHELL = (
         _SHELL + "test_how_long_the_database_has_been_away_is_shown_until_it_is_back",
     ),
     _shell(
+        "a database that refuses is not shown",
+        "self._database.note(is_answered=False)", "pass",
+        _SHELL + "test_how_long_the_database_has_been_refusing_is_shown_until_it_takes_something",
+    ),
+    _shell(
         "a fetch's messages are not handed to the relay",
         "for outbox_no, messages in unsent:", "for outbox_no, messages in unsent[:0]:", _AWAY,
     ),
