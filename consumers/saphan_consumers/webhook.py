@@ -72,7 +72,7 @@ class WebhookClient:
         except (httpx.ConnectError, httpx.ConnectTimeout, OSError) as error:
             return self._failed("tls" if _is_of_tls(error) else "unreachable")
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError):
-            return Reply(None, "no_http_reply")
+            return self._failed("no_http_reply")
         status = response.status_code
         wait = retry_after_seconds(response.headers.get("retry-after"), now_ms() / 1000)
         await _drain(response)

@@ -27,6 +27,24 @@ async def never_answering(_request: httpx.Request) -> httpx.Response:
     return httpx.Response(500)
 
 
+async def breaking_off(request: httpx.Request) -> httpx.Response:
+    message = "connection reset"
+    raise httpx.ReadError(message, request=request)
+
+
+async def speaking_no_http(request: httpx.Request) -> httpx.Response:
+    message = "server disconnected without sending a response"
+    raise httpx.RemoteProtocolError(message, request=request)
+
+
+WAYS = [
+    (refusing, "unreachable"),
+    (never_answering, "timeout"),
+    (breaking_off, "no_http_reply"),
+    (speaking_no_http, "no_http_reply"),
+]
+
+
 def posts(away: Callable[[httpx.Request], object], lookups: list[list[str]], count: int) -> list[str]:
     """What came of so many posts, one after the other; the old address is away in one way, the new one is there."""
 
@@ -44,14 +62,14 @@ def posts(away: Callable[[httpx.Request], object], lookups: list[list[str]], cou
     return [reply.cause for reply in asyncio.run(main())]
 
 
-@pytest.mark.parametrize(("away", "cause"), [(refusing, "unreachable"), (never_answering, "timeout")])
+@pytest.mark.parametrize(("away", "cause"), WAYS)
 def test_after_a_failure_on_the_way_the_name_is_looked_up_again(
     away: Callable[[httpx.Request], object], cause: str
 ) -> None:
     assert posts(away, [[OLD], [NEW]], 3) == [cause, "204", "204"]
 
 
-@pytest.mark.parametrize(("away", "cause"), [(refusing, "unreachable"), (never_answering, "timeout")])
+@pytest.mark.parametrize(("away", "cause"), WAYS)
 def test_of_several_addresses_the_next_one_is_tried_when_the_first_is_away(
     away: Callable[[httpx.Request], object], cause: str
 ) -> None:
