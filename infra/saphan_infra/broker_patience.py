@@ -5,6 +5,7 @@ from typing import Any
 
 from saphan_infra.clock import monotonic_seconds
 from saphan_infra.logs import get_logger
+from saphan_infra.waiting_metrics import Wait
 
 _PAUSE_SECONDS_MIN = 0.1
 _PAUSE_SECONDS_MAX = 2.0
@@ -13,11 +14,12 @@ _SAID_SECONDS = 10.0
 log = get_logger("saphan.broker")
 
 
-def pause_between_tries(client: Any, bootstrap: str) -> None:
+def pause_between_tries(client: Any, bootstrap: str, wait: Wait | None = None) -> None:
     """Make one aiokafka client wait between two tries to hear from its brokers; call it before the client starts.
 
     aiokafka asks again at once when a connection is refused or a partition has no leader: thousands of times a second,
-    each with two lines in the log.
+    each with two lines in the log. ``wait`` shows how long there has been no answer; the client then asks until it has
+    one.
     """
     ask = client._metadata_update  # noqa: SLF001 - aiokafka has no setting for it
     pace = _Pace(bootstrap)
@@ -26,6 +28,11 @@ def pause_between_tries(client: Any, bootstrap: str) -> None:
         await asyncio.sleep(pace.seconds_until_next())
         heard = bool(await ask(cluster, topics))
         pace.note(heard=heard)
+        if wait is not None:
+            wait.note(is_answered=heard)
+            if not heard:
+                # aiokafka may find the broker without asking this again for minutes, and the wait would seem to go on.
+                asyncio.get_running_loop().call_soon(client.force_metadata_update)
         return heard
 
     client._metadata_update = ask_patiently  # noqa: SLF001 - as above

@@ -1,6 +1,5 @@
 """Since when an application waits for a service that it cannot do without, as a metric that grows by itself."""
 
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Literal
@@ -19,20 +18,16 @@ _WAITING = Gauge(
 )
 
 
-#: Since when each question of an application to a service is without an answer, oldest first.
-_ASKED: defaultdict[tuple[str, str], list[float]] = defaultdict(list)
-
-
 class Wait:
     """What one application waits for. It is shown while something is asked of the service, however often in vain.
 
-    A service that hangs is shown like one that refuses: what counts is since when there is no answer. Several parts of
-    an application may wait for one service, each with a Wait of its own: the longest is shown.
+    A service that hangs is shown like one that refuses: what counts is since when there is no answer. All parts of an
+    application that ask one service share one Wait, as only the newest is shown.
     """
 
     def __init__(self, app: str, service: Literal["database", "broker", "disk"]) -> None:
-        self._since = _ASKED[app, service]
-        self._in_vain_since: float | None = None
+        self._since: list[float] = []
+        self._in_vain_since: dict[str, float] = {}
         _WAITING.labels(app, service).set_function(self.seconds)
 
     @contextmanager
@@ -45,14 +40,15 @@ class Wait:
         finally:
             self._since.remove(since)
 
-    def note(self, *, is_answered: bool) -> None:
+    def note(self, *, is_answered: bool, question: str = "") -> None:
         """What came of a question that is asked now and then: from one in vain on it is shown until one is answered."""
-        if is_answered and self._in_vain_since is not None:
-            self._since.remove(self._in_vain_since)
-            self._in_vain_since = None
-        elif not is_answered and self._in_vain_since is None:
-            self._in_vain_since = monotonic_seconds()
-            self._since.append(self._in_vain_since)
+        if is_answered:
+            if question in self._in_vain_since:
+                self._since.remove(self._in_vain_since.pop(question))
+        elif question not in self._in_vain_since:
+            since = monotonic_seconds()
+            self._in_vain_since[question] = since
+            self._since.append(since)
 
     def seconds(self) -> float:
         """How long the longest question is without an answer; may be asked by any thread."""

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import faust
 
+from saphan_infra.waiting_metrics import Wait
 from saphan_streams.transport import Ahead, ChunkConsumer, ChunkSchema, Fetch, Positions, partition_bytes_max
 
 #: Fetches that may wait for an agent; a fetch is up to thousands of messages, so few are enough to keep it busy.
@@ -19,6 +20,7 @@ class ChunkApp(faust.App):
     chunk_bytes_max: int
     waits_for_senders: bool
     ahead: Ahead | None
+    broker_wait: Wait | None
 
 
 def create_app(  # noqa: PLR0913 - what an application is made of
@@ -33,13 +35,15 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     waits_for_senders: bool = False,
     ahead: Ahead | None = None,
     instance: str | None = None,
+    broker_wait: Wait | None = None,
     security: Mapping[str, Any] | None = None,
 ) -> ChunkApp:
     """An application of the consumer group ``saphan-<name>``, which reads so many ``partitions``.
 
     With ``waits_for_senders`` an event waits for more while the senders of its messages say that they are behind
     (:mod:`saphan_streams.catching_up`). ``ahead`` is told what waits for the agent. ``instance`` makes the membership
-    static: a restarted process gets its partitions back without a wait.
+    static: a restarted process gets its partitions back without a wait. ``broker_wait`` shows how long there has been
+    no answer from the broker.
     """
     app = ChunkApp(
         f"saphan-{name}",
@@ -68,6 +72,7 @@ def create_app(  # noqa: PLR0913 - what an application is made of
     app.chunk_bytes_max = chunk_bytes_max
     app.waits_for_senders = waits_for_senders
     app.ahead = ahead
+    app.broker_wait = broker_wait
     return app
 
 

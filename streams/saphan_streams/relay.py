@@ -23,12 +23,14 @@ class Relay:
     """Sends the outbox's rows one after the other; ``waiting`` counts the messages that are not acknowledged.
 
     A row may be sent twice (a crash after the send, before its row is deleted): every receiver drops repeats.
-    ``headers`` says what each message carries besides, as of the moment when it leaves. ``app`` is whose rows they are.
+    ``headers`` says what each message carries besides, as of the moment when it leaves. ``wait`` shows how long the broker takes none.
     """
 
-    def __init__(self, producer: BatchProducer, headers: Callable[[], Headers] = tuple, app: str = "relay") -> None:
+    def __init__(
+        self, producer: BatchProducer, headers: Callable[[], Headers] = tuple, wait: Wait | None = None
+    ) -> None:
         self._producer = producer
-        self._broker = Wait(app, "broker")
+        self._broker = wait or Wait("relay", "broker")
         self._headers = headers
         self._queue: asyncio.Queue[tuple[int, Sequence[OutgoingMessage]]] = asyncio.Queue(_WAITING_MAX)
         self._known: set[int] = set()

@@ -74,7 +74,8 @@ class Role:
         faust_dir.mkdir(parents=True, exist_ok=True)
         self.processor = processor
         producer = BatchProducer(settings.bootstrap, instance, security)
-        self.relay = Relay(producer, app=name) if follows_link else Relay(producer, self._behind, name)
+        broker = Wait(name, "broker")
+        self.relay = Relay(producer, wait=broker) if follows_link else Relay(producer, self._behind, broker)
         self.shell = Shell(name, processor, self.relay, on_ready)
         self.app = create_app(
             name,
@@ -87,6 +88,7 @@ class Role:
             waits_for_senders=follows_link,
             ahead=ahead,
             instance=instance,
+            broker_wait=broker,
             security=_faust_security(settings),
         )
         add_agent(self.app, name, topics, self.shell.handle)

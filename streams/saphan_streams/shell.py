@@ -82,7 +82,6 @@ class Shell:
         self._relay = relay
         self._stopping = False
         self._database = Wait(name, "database")
-        self._tidying = Wait(name, "database")
         self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="saphan-commit")
 
     async def resume(self, partitions: Collection[TP], bounds: Bounds) -> Mapping[TP, int]:
@@ -138,9 +137,9 @@ class Shell:
                 raise
             # The next chunk says it louder; whoever leaves here comes back to the same database.
             log.warning("waiting for the database", why=first_line(error))
-            self._tidying.note(is_answered=False)
+            self._database.note(is_answered=False, question="tidy")
         else:
-            self._tidying.note(is_answered=True)
+            self._database.note(is_answered=True, question="tidy")
 
     async def stop(self) -> None:
         """Stop sending and give up what only one process may hold; what comes later is left for the next start."""

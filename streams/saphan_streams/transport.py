@@ -84,7 +84,10 @@ class _ConsumerThread(driver.AIOKafkaConsumerThread):
     def _create_consumer(self, loop: Any) -> Any:
         keep_records_plain()
         consumer = super()._create_consumer(loop)
-        pause_between_tries(consumer._client, ", ".join(str(url.authority) for url in self.transport.url))  # noqa: SLF001
+        servers = ", ".join(str(url.authority) for url in self.transport.url)
+        # The relay shows it only while something is to be sent, and a broker that is away brings nothing to send.
+        wait = cast(Any, self.consumer.app).broker_wait
+        pause_between_tries(consumer._client, servers, wait)  # noqa: SLF001
         # What an agency's transaction took back was never said; Faust has no setting for it.
         consumer._isolation_level = "read_committed"  # noqa: SLF001
         return consumer

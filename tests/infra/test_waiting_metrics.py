@@ -45,14 +45,14 @@ def test_a_question_asked_now_and_then_is_a_wait_from_the_first_in_vain_to_the_n
     assert wait.seconds() == 0
 
 
-def test_of_several_parts_that_wait_for_one_service_the_longest_wait_is_shown(now: list[float]) -> None:
-    sending, reading = Wait("four", "broker"), Wait("four", "broker")
-    labels = {"app": "four", "service": "broker"}
-    sending.note(is_answered=False)
+def test_an_answer_to_one_question_ends_no_wait_for_another_one(now: list[float]) -> None:
+    wait = Wait("four", "broker")
+    wait.note(is_answered=False)
     now[0] = 130
-    with reading.under_way():
-        now[0] = 140
-        assert REGISTRY.get_sample_value("saphan_waiting_seconds", labels) == 40
-        sending.note(is_answered=True)
-        assert REGISTRY.get_sample_value("saphan_waiting_seconds", labels) == 10
-    assert REGISTRY.get_sample_value("saphan_waiting_seconds", labels) == 0
+    wait.note(is_answered=False, question="another")
+    now[0] = 140
+    assert REGISTRY.get_sample_value("saphan_waiting_seconds", {"app": "four", "service": "broker"}) == 40
+    wait.note(is_answered=True)
+    assert wait.seconds() == 10
+    wait.note(is_answered=True, question="another")
+    assert wait.seconds() == 0

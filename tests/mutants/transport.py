@@ -5,6 +5,7 @@ from mutants.mutant import Mutant
 _DATABASE = "projections/test_database.py::"
 _OFFSETS = "projections/test_offsets.py::"
 _SHELL = "streams/test_shell.py::"
+_WAITS = "streams/test_shell_waits.py::"
 _RELAY = "streams/test_relay.py::"
 _TRANSPORT = "streams/test_transport.py::"
 _CLAIMED = _OFFSETS + "test_an_owner_whose_partition_was_claimed_cannot_write_any_more[sqlite]"
@@ -239,12 +240,12 @@ _OF_THE_SHELL = (
     _shell(
         "a database that is away is not shown",
         "with self._database.under_way():", "if self.name:",
-        _SHELL + "test_how_long_the_database_has_been_away_is_shown_until_it_is_back",
+        _WAITS + "test_how_long_the_database_has_been_away_is_shown_until_it_is_back",
     ),
     _shell(
         "a database that refuses is not shown",
         "self._database.note(is_answered=False)", "pass",
-        _SHELL + "test_how_long_the_database_has_been_refusing_is_shown_until_it_takes_something",
+        _WAITS + "test_how_long_the_database_has_been_refusing_is_shown_until_it_takes_something",
     ),
     _shell(
         "a fetch's messages are not handed to the relay",

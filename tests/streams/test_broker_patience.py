@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from saphan_infra import broker_patience
 from saphan_infra.broker_patience import pause_between_tries
+from saphan_infra.waiting_metrics import Wait
 
 
 class Client:
@@ -14,9 +15,13 @@ class Client:
 
     def __init__(self, answers: list[bool]) -> None:
         self.answers = answers
+        self.forced = 0
 
     async def _metadata_update(self, cluster: object, topics: object) -> bool:  # noqa: ARG002
         return self.answers.pop(0)
+
+    def force_metadata_update(self) -> None:
+        self.forced += 1
 
 
 class Clock:
@@ -43,9 +48,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
-def ask(answers: list[bool]) -> list[bool]:
-    client = Client(list(answers))
-    pause_between_tries(client, "nowhere:1")
+def ask(answers: list[bool], client: Client | None = None, wait: Wait | None = None) -> list[bool]:
+    client = client or Client(list(answers))
+    pause_between_tries(client, "nowhere:1", wait)
 
     async def all_of_them() -> list[bool]:
         return [await client._metadata_update(None, None) for _ in answers]
@@ -63,3 +68,22 @@ def test_it_is_told_now_and_then_while_nobody_answers(clock: Clock) -> None:
         ask([False] * 30)
     assert {row["event"] for row in said} == {"waiting for the broker"}
     assert sum(clock.slept) / 10 - 1 <= len(said) <= sum(clock.slept) / 10 + 1
+
+
+def test_how_long_nobody_has_answered_is_shown_and_is_asked_again_until_somebody_does(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saphan_infra.waiting_metrics.monotonic_seconds", clock)
+    wait = Wait("patience", "broker")
+    shown = []
+
+    class Shown(Client):
+        async def _metadata_update(self, cluster: object, topics: object) -> bool:
+            shown.append(round(wait.seconds(), 3))
+            return await super()._metadata_update(cluster, topics)
+
+    answers = [True, False, False, False, True, True]
+    client = Shown(list(answers))
+    assert ask(answers, client, wait) == answers
+    assert shown == [0, 0, 0.2, 0.6, 1.4, 0]
+    assert client.forced == 3
