@@ -149,8 +149,8 @@ class Shell:
         await self._relay.stop()
         try:
             await asyncio.get_running_loop().run_in_executor(self.thread, self._processor.release)
-        except (DatabaseUnavailable, Fenced) as error:
-            log.warning("stopped without giving up the lease", why=str(error))
+        except (DatabaseUnavailable, Fenced, *DATABASE_ERRORS) as error:
+            log.warning("stopped without giving up the lease", why=first_line(error))
         self.thread.shutdown(wait=True)
 
     async def _commit(self, fetch: Fetch, poison: str | None) -> None:

@@ -7,6 +7,7 @@ import pytest
 from faust.types import TP
 from shell_runs import TOPIC, Processor, failing, fetch, log_of, run
 from sqlalchemy.exc import DBAPIError
+from structlog.testing import capture_logs
 
 from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
@@ -251,6 +252,30 @@ def test_a_chunk_that_comes_after_the_stop_is_left_for_the_next_start() -> None:
     run(processor, work)
     assert processor.released
     assert processor.committed == processor.refused == []
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        DatabaseUnavailable("away"),
+        Fenced("another owner"),
+        DBAPIError("UPDATE", None, psycopg.errors.InsufficientPrivilege("no right\nDETAIL: of a person")),
+    ],
+)
+def test_a_lease_that_cannot_be_given_up_holds_up_no_stop(error: Exception) -> None:
+    class Keeping(Processor):
+        def release(self) -> None:
+            raise error
+
+    async def work(shell: Shell) -> None:
+        with capture_logs() as said:
+            await shell.stop()
+        assert [row["event"] for row in said] == ["stopped without giving up the lease"]
+        assert "DETAIL" not in str(said)
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            shell.thread.submit(shell.stop)
+
+    run(Keeping(), work)
 
 
 @pytest.mark.parametrize(
