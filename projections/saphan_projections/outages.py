@@ -3,7 +3,7 @@
 import sqlite3
 
 import psycopg
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 #: PostgreSQL's classes of errors that no message brings about: connection, state of the transaction, conflict of
@@ -25,12 +25,13 @@ _REFUSED_BY_THE_DRIVER = (
     sqlite3.ProgrammingError,
 )
 #: What a database, its driver or the pool of connections raises.
-DATABASE_ERRORS = (DBAPIError, NoFreeConnection, sqlite3.Error, psycopg.Error)
+DATABASE_ERRORS = (DBAPIError, NoFreeConnection, PendingRollbackError, sqlite3.Error, psycopg.Error)
 
 
 def may_pass(error: BaseException | None) -> bool:
     """Whether waiting may help: away, hanging, restarting, locked, full, or two writers in each other's way."""
-    if isinstance(error, NoFreeConnection):
+    # The second is what is asked of a connection that broke within its transaction.
+    if isinstance(error, NoFreeConnection | PendingRollbackError):
         return True
     said = of_driver(error)
     if isinstance(error, DBAPIError) and error.connection_invalidated:

@@ -6,13 +6,14 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from sqlalchemy import QueuePool, create_engine
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from saphan_projections import database as database_module
@@ -202,12 +203,13 @@ def test_postgresql_is_away_where_waiting_may_help(postgres_url: str, state: str
 
 
 @pytest.mark.postgres
-def test_postgresql_that_drops_the_connection_is_away_and_then_back(postgres_url: str) -> None:
+@pytest.mark.parametrize("attempts", [False, True])
+def test_postgresql_that_drops_the_connection_is_away_and_then_back(postgres_url: str, attempts: bool) -> None:
     database, other = Database(postgres_url), Database(postgres_url)
     create_tables(database)
 
     def dropped() -> None:
-        with database.transaction() as transaction:
+        with database.transaction() as transaction, transaction.attempt() if attempts else nullcontext():
             ((number,),) = transaction.rows("SELECT pg_backend_pid()")
             with other.transaction() as killer:
                 killer.rows("SELECT pg_terminate_backend(?)", (number,))
@@ -275,6 +277,7 @@ def test_a_server_that_accepts_and_never_answers_is_away(monkeypatch: pytest.Mon
         (psycopg.errors.ConnectionTimeout("connection timeout expired"), True, False),
         (psycopg.InterfaceError("the connection is lost"), True, False),
         (NoConnectionFree("QueuePool limit reached"), True, False),
+        (PendingRollbackError("Can't reconnect until invalid transaction is rolled back."), True, False),
         (psycopg.errors.AdminShutdown(), True, False),
         (psycopg.errors.InsufficientPrivilege(), False, False),
         (psycopg.errors.UndefinedTable(), False, False),
