@@ -30,12 +30,12 @@ def told() -> Iterator[None]:
 
     Settings or a database that cannot be used 2, a service that is away 3, Ctrl-C 130.
     """
-    from saphan_infra.availability import DatabaseTooNewError, ServiceUnavailable
+    from saphan_infra.availability import DatabaseUnusableError, ServiceUnavailable
     from saphan_infra.settings import SettingsError
 
     try:
         yield
-    except (SettingsError, DatabaseTooNewError) as error:
+    except (SettingsError, DatabaseUnusableError) as error:
         stop(str(error), USAGE)
     except ServiceUnavailable as error:
         stop(str(error), UNREACHABLE)

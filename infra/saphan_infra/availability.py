@@ -13,8 +13,16 @@ class DatabaseServerUnavailable(ServiceUnavailable):
     """The local PostgreSQL could not be started or does not answer."""
 
 
-class DatabaseTooNewError(RuntimeError):
-    """The tables were made by a later version of Saphan than this one. Waiting does not help; commands exit with code 2."""
+class DatabaseUnusableError(RuntimeError):
+    """The tables are not for this version of Saphan. Waiting does not help; commands exit with code 2."""
+
+
+class DatabaseTooNewError(DatabaseUnusableError):
+    """The tables were made by a later version of Saphan than this one."""
+
+
+class DatabaseTooOldError(DatabaseUnusableError):
+    """An earlier version wrote what this one cannot go on with."""
 
 
 class DownloadFailed(ServiceUnavailable):

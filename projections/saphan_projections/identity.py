@@ -105,6 +105,11 @@ _FIELDS: dict[str, tuple[str, ...]] = {
 _OF_ONE_KIND = (("passport_number", "previous_passport_number"), ("insured_number", "non_thai_id"))
 
 
+def is_of_old_form(identifier: str) -> bool:
+    """Whether an earlier version made it: a person's own number as an insured number, which joins nothing any more."""
+    return identifier.startswith(_INSURED) and _number_identifier(identifier.removeprefix(_INSURED)) is not None
+
+
 def signature_of(feed: str, record: Mapping[str, Any]) -> Signature:
     """The signature of a record of a worker feed, in wire form. Raises KeyError for another feed."""
     found = []

@@ -1,11 +1,12 @@
 """How link's knowledge is read and written: rows of records, workers' signatures, identifiers and heartbeats."""
 
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import closing
 from dataclasses import astuple
 from typing import NamedTuple
 
 from saphan_projections.database import Row, Transaction
-from saphan_projections.identity import Signature, identifier_hash, unpack_signatures
+from saphan_projections.identity import Signature, identifier_hash, is_of_old_form, unpack_signatures
 from saphan_projections.kept import pack_kept
 from saphan_projections.link_records import FeedRecord, LinkEffects, Numbers, PendingHeartbeat, RecordHead, StoredRecord
 from saphan_projections.naming import named
@@ -94,6 +95,19 @@ def read_numbers(transaction: Transaction) -> Numbers:
     """The next free numbers."""
     rows = transaction.rows('SELECT worker_no, record_no, sequence FROM link_numbers WHERE "only" = 1')
     return Numbers(*rows[0]) if rows else Numbers()
+
+
+def has_old_identifiers(transaction: Transaction) -> bool:
+    """Whether records of these tables were joined by identifiers of an earlier form."""
+    connection = transaction.connection
+    if connection.dialect.name == "sqlite":
+        place = "instr(signatures, CAST('ins:' AS BLOB))"
+    else:
+        place = "position('ins:'::bytea IN signatures)"
+    # Few rows have it unless they are old: then one of the first tells.
+    with closing(connection.exec_driver_sql(f"SELECT signatures FROM link_worker WHERE {place} > 0")) as rows:  # noqa: S608
+        signatures = (signature for (packed,) in rows for signature in unpack_signatures(packed))
+        return any(is_of_old_form(identifier) for signature in signatures for identifier in signature.identifiers)
 
 
 def write_effects(transaction: Transaction, effects: LinkEffects, numbers: Numbers) -> None:

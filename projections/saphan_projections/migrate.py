@@ -8,15 +8,17 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
 
-from saphan_infra.availability import DatabaseTooNewError
-from saphan_projections.database import Database
+from saphan_infra.availability import DatabaseTooNewError, DatabaseTooOldError
+from saphan_projections.database import Database, Transaction
+from saphan_projections.link_store import has_old_identifiers
 
 _SCRIPTS = Path(__file__).parent / "migrations"
 #: Names the lock of PostgreSQL that lets one process at a time change the tables ("saphan" in ASCII).
 _ADVISORY_LOCK = 0x73617068616E
+#: The change from which on a person's number is one identifier wherever it stands.
+_IDENTIFIERS = "0004"
 
 
 def migrate(database_url: str, *, schema: str | None = None) -> None:
@@ -24,7 +26,7 @@ def migrate(database_url: str, *, schema: str | None = None) -> None:
 
     Safe when several processes start at once: the first one does the work, the others wait and find it done.
     ``schema`` is a PostgreSQL schema (made if it is absent) for tables beside the live ones.
-    Raises DatabaseUnavailable, or DatabaseTooNewError.
+    Raises DatabaseUnavailable, DatabaseTooNewError or DatabaseTooOldError.
     """
     _make_place(database_url)
     with _opened(database_url, schema) as database, database.transaction() as transaction:
@@ -33,7 +35,7 @@ def migrate(database_url: str, *, schema: str | None = None) -> None:
             connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
             if schema is not None:
                 connection.exec_driver_sql(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
-        if _waiting(connection, _scripts()):
+        if _waiting(transaction, _scripts()):
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
@@ -42,14 +44,14 @@ def migrate(database_url: str, *, schema: str | None = None) -> None:
 def pending(database_url: str, *, schema: str | None = None) -> list[str]:
     """The changes, oldest first, that :func:`migrate` would make; none when the tables are those of this version.
 
-    Raises DatabaseUnavailable, or DatabaseTooNewError.
+    Raises DatabaseUnavailable, DatabaseTooNewError or DatabaseTooOldError.
     """
     scripts = _scripts()
     url = make_url(database_url)
     if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
         return _all_changes(scripts)
     with _opened(database_url, schema) as database, database.reading() as transaction:
-        return _waiting(transaction.connection, scripts)
+        return _waiting(transaction, scripts)
 
 
 @contextmanager
@@ -88,8 +90,8 @@ def _all_changes(scripts: ScriptDirectory) -> list[str]:
     return [script.revision for script in scripts.walk_revisions()][::-1]
 
 
-def _waiting(connection: Connection, scripts: ScriptDirectory) -> list[str]:
-    current = MigrationContext.configure(connection).get_current_revision()
+def _waiting(transaction: Transaction, scripts: ScriptDirectory) -> list[str]:
+    current = MigrationContext.configure(transaction.connection).get_current_revision()
     changes = _all_changes(scripts)
     if current is None:
         return changes
@@ -99,4 +101,12 @@ def _waiting(connection: Connection, scripts: ScriptDirectory) -> list[str]:
             "They were made by a later version: install that one, or use another database."
         )
         raise DatabaseTooNewError(message)
-    return changes[changes.index(current) + 1 :]
+    waiting = changes[changes.index(current) + 1 :]
+    if _IDENTIFIERS in waiting and has_old_identifiers(transaction):
+        message = (
+            f"The tables of this database are of revision {current}: an earlier version of Saphan joined insured"
+            " numbers in them in another way than this one, and employers would stay accused. Start over from the log:"
+            " empty the database and delete the derived topics, as docs/operations.md says."
+        )
+        raise DatabaseTooOldError(message)
+    return waiting

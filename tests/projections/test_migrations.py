@@ -10,16 +10,19 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlmodel import SQLModel
 
-from saphan_infra.availability import DatabaseTooNewError
+from saphan_infra.availability import DatabaseTooNewError, DatabaseTooOldError
 from saphan_projections.database import Database, Transaction, create_tables
+from saphan_projections.identity import Signature, pack_signature
 from saphan_projections.migrate import _config, _scripts, migrate, pending
 from saphan_projections.offsets import OutgoingMessage, delete_outbox, put_outbox
-from saphan_projections.tables import SourceOffsetRow
+from saphan_projections.packing import packed_array
+from saphan_projections.tables import LinkWorkerRow, SourceOffsetRow
 
 PROCESSES = 4
+PERSON = "0019300000018"
 #: Those that a migration made, not SQLite for itself.
 INDEXES = "SELECT name, tbl_name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
-CHANGES = ["0001", "0002", "0003"]
+CHANGES = ["0001", "0002", "0003", "0004"]
 
 
 def differences(url: str, schema: str | None = None) -> list[object]:
@@ -66,6 +69,29 @@ def upgrade_to(revision: str, transaction: Transaction) -> None:
     config = _config()
     config.attributes["connection"] = transaction.connection
     command.upgrade(config, revision)
+
+
+def assert_old_identifiers_are_refused(url: str) -> None:
+    database = Database(url)
+    with database.transaction() as transaction:
+        upgrade_to("0003", transaction)
+        transaction.upsert(LinkWorkerRow, [(1, packed(f"nid:{PERSON}")), (2, packed("ins:SSO-1", "pp:MMR:ins:0"))])
+    assert pending(url) == ["0004"]
+    with database.transaction() as transaction:
+        transaction.upsert(LinkWorkerRow, [(3, packed(f"ins:{PERSON}"))])
+    for look in (migrate, pending):
+        with pytest.raises(DatabaseTooOldError, match=r"(?s)revision 0003.*Start over from the log"):
+            look(url)
+    with database.transaction() as transaction:
+        transaction.delete(LinkWorkerRow, [(3,)])
+    migrate(url)
+    assert pending(url) == []
+    database.close()
+
+
+def packed(*identifiers: str) -> bytes:
+    """The signatures of a worker, one for each identifier."""
+    return packed_array([pack_signature(Signature(7, (identifier,))) for identifier in identifiers])
 
 
 def assert_many_may_start_at_once(url: str) -> None:
@@ -158,6 +184,16 @@ def test_upgrading_a_sqlite_database_keeps_its_rows(tmp_path: Path) -> None:
 @pytest.mark.postgres
 def test_upgrading_a_postgresql_database_keeps_its_rows(postgres_url: str) -> None:
     assert_an_upgrade_keeps_rows(postgres_url)
+
+
+def test_a_sqlite_database_that_was_joined_by_other_identifiers_is_refused(tmp_path: Path) -> None:
+    """It was used without a word, and an insurance that was not published again joined no employment."""
+    assert_old_identifiers_are_refused(f"sqlite:///{tmp_path / 'link.db'}")
+
+
+@pytest.mark.postgres
+def test_a_postgresql_database_that_was_joined_by_other_identifiers_is_refused(postgres_url: str) -> None:
+    assert_old_identifiers_are_refused(postgres_url)
 
 
 def test_processes_that_start_at_once_make_the_sqlite_tables_once(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def _database_findings(settings: "Settings") -> "Iterator[Finding]":
 def _database_finding(url: str) -> "Finding":
     from sqlalchemy.engine import make_url
 
-    from saphan_infra.availability import DatabaseTooNewError
+    from saphan_infra.availability import DatabaseTooNewError, DatabaseTooOldError
     from saphan_infra.machine import Finding
     from saphan_projections.database import DatabaseUnavailable
     from saphan_projections.migrate import pending
@@ -67,6 +67,8 @@ def _database_finding(url: str) -> "Finding":
         return Finding("database", "wrong", f"{shown}: {error}", advice)
     except DatabaseTooNewError as error:
         return Finding("database", "wrong", f"{shown} is of a later version", str(error))
+    except DatabaseTooOldError as error:
+        return Finding("database", "wrong", f"{shown} is of an earlier version", str(error))
     if waiting:
         advice = "`saphan up` makes them; make a copy first if the database holds anything."
         return Finding("database", "warning", f"{shown}: tables of this version are still to be made", advice)
