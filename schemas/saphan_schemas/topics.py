@@ -116,9 +116,10 @@ _ROWS = (
 
 #: Every topic by name.
 TOPICS: dict[str, Topic] = {topic.name: topic for topic in _ROWS}
-#: The agencies' feeds of records (heartbeats are not records).
+#: The agencies' feeds of records (heartbeats are not records). The order stays, and a new one is the last: a simulation
+#: numbers feeds and records by their places here, and those of one moment in a spool are sorted by them.
 RECORD_FEEDS: tuple[str, ...] = tuple(t.name for t in _ROWS if t.role == "feed" and t.name != HEARTBEATS)
-#: Everything that agencies publish.
+#: Everything that agencies publish, in an order that stays as well.
 FEEDS: tuple[str, ...] = (*RECORD_FEEDS, HEARTBEATS)
 
 

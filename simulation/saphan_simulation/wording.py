@@ -9,7 +9,6 @@ from saphan_schemas.topics import FEEDS
 from saphan_simulation.book import Record
 from saphan_simulation.dates import iso_day, iso_time
 
-#: The topics that a simulation writes, in the order of their numbers in a spool.
 #: Lines of a spool: 13 digits of the moment (ms), a letter for the topic, the record.
 PREFIX_CHARACTERS = 14
 _FIRST_LETTER = ord("A")
