@@ -154,9 +154,15 @@ _OF_ROWS = (
     ),
     Mutant(
         "of two rows that contradict each other the first is published", "saphan_publishers.repeats",
-        "return word & _CONTENT_MASK == mark", "return True",
+        "return self._contents[place] == mark", "return True",
         ("publishers/test_delimited_files.py::"
          "test_a_row_that_contradicts_an_earlier_one_is_rejected_where_the_file_has_no_versions",),
+    ),
+    Mutant(
+        "two records with like hashes are taken for one", "saphan_publishers.repeats",
+        'identity = int.from_bytes(digest, "big") or 1', 'identity = int.from_bytes(digest[:5], "big") | 1 << 39',
+        ("publishers/test_file_versions.py::"
+         "test_ids_whose_hashes_are_alike_in_their_first_bytes_are_two_records",),
     ),
     Mutant(
         "a file's heartbeat goes out though rows of its feed were rejected", "saphan_publishers.heartbeats",
