@@ -116,24 +116,35 @@ class MonthlyFile:
             yield from _total_notes(section)
 
     def _under_no_header(self, number: int, raw: bytes) -> Row:
-        if raw[:1] == b"1":
+        text = self._text(raw)
+        if text is None:
+            problem = self._not_text(raw)
+        elif raw[:1] == b"1":
             expected = f"a header of {LINE_CHARACTERS} characters; none of the lines under it can be read without it"
-            problem = row_error("unknown_header", "", f"{len(self._text(raw))} characters", expected)
+            problem = row_error("unknown_header", "", f"{len(text)} characters", expected)
         else:
             problem = row_error("header_missing", "", "nothing", "a header above this line that can be read")
         # The header comes first in the file of rejected rows, as a row of its own.
         return Row(number, raw, None, [problem], repeatable=False)
 
-    def _text(self, raw: bytes) -> str:
-        """The line's text. Letters of no meaning are marked: only names have any, and names are not read."""
+    def _text(self, raw: bytes) -> str | None:
+        """The line's text, None when its bytes are not of the file's encoding.
+
+        Letters of no meaning are marked where each is one byte: only names have any, and names are not read. In UTF-8
+        nobody knows how many letters the damaged bytes were, so no column behind them has a place.
+        """
         text = self._decoder.text(raw)
-        if text is None:
-            text = raw.rstrip(b"\r\n").rstrip(CTRL_Z).decode(self._decoder.encoding or "utf-8", "replace")
+        if text is None and self._decoder.encoding == "cp874":
+            text = raw.rstrip(b"\r\n").rstrip(CTRL_Z).decode(self._decoder.encoding, "replace")
         return text
+
+    def _not_text(self, raw: bytes) -> Problem:
+        found = raw.rstrip(b"\r\n").decode("utf-8", "replace")
+        return row_error("encoding", "", found, f"text in {self._decoder.encoding} as in the rest of the file")
 
     def _read_header(self, number: int, raw: bytes) -> _Section | None:
         text = self._text(raw)
-        if text[:1] != "1" or len(text) < LINE_CHARACTERS or text[LINE_CHARACTERS:].strip():
+        if text is None or text[:1] != "1" or len(text) < LINE_CHARACTERS or text[LINE_CHARACTERS:].strip():
             return None
         parts = {name: clean_code(text[place.start : place.end]) for name, place in HEADER.items()}
         problems: list[Problem] = []
@@ -168,15 +179,12 @@ class MonthlyFile:
 
     def _detail(self, number: int, raw: bytes, section: _Section) -> Row:
         text = self._text(raw)
-        section.count += text[:1] == "2"
-        problem = layout_problem(text)
-        if problem is not None:
+        section.count += raw[:1] == b"2"
+        problem = layout_problem(text) if text is not None else None
+        if text is None or problem is not None:
             section.whole = False
-            if self._decoder.text(raw) is None:
-                found = raw.rstrip(b"\r\n").decode("utf-8", "replace")
-                problem = row_error(
-                    "encoding", "", found, f"text in {self._decoder.encoding} as in the rest of the file"
-                )
+            if problem is None or self._decoder.text(raw) is None:
+                problem = self._not_text(raw)
             return Row(number, raw, None, [problem], section.raw, repeatable=False)
         text = text.ljust(DETAIL_CHARACTERS_MIN)
         parts = {name: clean_code(text[place.start : place.end]) for name, place in DETAIL.items()}

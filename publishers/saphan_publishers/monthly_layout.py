@@ -65,4 +65,9 @@ def layout_problem(text: str) -> Problem | None:
     if _TITLE(clean_code(title)) is None:
         expected = "three digits in columns 15-17, such as 003; other columns may have moved too"
         return row_error("layout_shifted", "title", title, expected)
+    amount, rest = text[DETAIL["amount"].start : DETAIL_CHARACTERS_MIN], text[DETAIL_CHARACTERS_MIN:]
+    if rest.strip() or (amount.strip() and not amount[-1:].strip()):
+        # A letter too many or too few in a name moves the money, and ten times a wage is a wage.
+        expected = f"the contribution to end in column {DETAIL_CHARACTERS_MIN}, and blanks behind it"
+        return row_error("layout_shifted", "amount_satang", (amount + rest).rstrip(), expected)
     return None

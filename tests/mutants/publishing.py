@@ -192,7 +192,14 @@ _OF_ROWS = (
 _STRAY = "publishers/test_stray_quotes.py::"
 _ADMISSION = "publishers/test_admission.py::"
 
+_DAMAGED = "publishers/test_damaged_monthly_file.py::"
+
 _OF_ADMISSION = (
+    Mutant(
+        "columns that have moved are read where they were", "saphan_publishers.monthly_layout",
+        "if rest.strip() or (", "if not text or (",
+        (_DAMAGED + "test_a_name_that_is_too_long_or_too_short_moves_no_wage",),
+    ),
     Mutant(
         "all rows between two stray quotes are one row", "saphan_publishers.delimited",
         "if not holds_a_row:", "if cells:",

@@ -82,3 +82,35 @@ def test_a_monthly_file_in_utf8_is_seen_as_one_and_told_to_be_tis620(publish: Ca
     assert "mapping" not in str(outcome.files[0].failure)
     filing = Filing((Insured(number(1)),))
     assert publish(*(line.encode("utf-8") for line in filing.lines()), encoding="utf-8").published == 1
+
+
+def test_a_damaged_letter_in_utf8_moves_no_wage_but_rejects_its_line(
+    publish: Callable[..., Any], broker: Any, tmp_path: Path
+) -> None:
+    lines = [line.encode("utf-8") for line in replace(TWO, insured=(Insured(number(1), "ธิดา"), TWO.insured[1])).lines()]
+    lines[1] = lines[1].replace("ธ".encode(), b"\xe0\xff\xfe")
+    outcome = publish(*lines, format="monthly", encoding="utf-8")
+    assert (outcome.published, outcome.rejected, outcome.failed) == (1, 1, False)
+    assert {row["wage_satang"] for row in broker.records(CONTRIBUTIONS)} == {915_200}
+    assert (2, "", "encoding") in told(tmp_path)
+
+
+def test_a_damaged_letter_in_a_header_in_utf8_rejects_it_with_its_lines(
+    publish: Callable[..., Any], broker: Any, tmp_path: Path
+) -> None:
+    lines = [line.encode("utf-8") for filing in (TWO, OTHER) for line in filing.lines()]
+    lines[0] = lines[0].replace("น้ำตาล".encode(), b"\xe0\xff" + "น้ำตาล".encode())
+    outcome = publish(*lines, format="monthly", encoding="utf-8")
+    assert (outcome.published, outcome.rejected) == (2, 3)
+    assert accounts(broker) == [OTHER.account] * 2
+    assert told(tmp_path) == [(1, "", "encoding"), (2, "", "header_missing"), (3, "", "header_missing")]
+
+
+@pytest.mark.parametrize("name", ["ดี" + " " * 32, "ดี" + " " * 34, "ดีดี".encode().decode("cp874") + " " * 31])
+def test_a_name_that_is_too_long_or_too_short_moves_no_wage(
+    publish: Callable[..., Any], tmp_path: Path, name: str
+) -> None:
+    lines = TWO.lines()
+    lines[1] = lines[1][:47] + name + lines[1][82:]
+    assert publish(lines[0], lines[1].encode("cp874"), lines[2], format="monthly").published == 1
+    assert (2, "amount_satang", "layout_shifted") in told(tmp_path)
