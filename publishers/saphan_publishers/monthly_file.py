@@ -18,8 +18,10 @@ from saphan_publishers.monthly_layout import (
     DETAIL_CHARACTERS_MIN,
     HEADER,
     LINE_CHARACTERS,
+    UNSTATED,
     is_utf8_header,
     layout_problem,
+    without_totals,
 )
 from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
@@ -36,18 +38,27 @@ _ONE_BAHT_SATANG = 100
 
 @dataclass(slots=True)
 class _Section:
-    """One header, and the sums over the details read under it so far, rejected ones included."""
+    """One header, and the sums over the details read under it so far, rejected ones included.
+
+    ``preamble`` is the header under which rejected rows are kept, ``others`` counts lines that are no details.
+    """
 
     line: int
-    raw: bytes
+    preamble: bytes
     record: dict[str, Any]
     problems: list[Problem]
     rate_bp: int | None
     stated: dict[str, int | None]
     count: int = 0
+    others: int = 0
     wages: int = 0
     amounts: int = 0
     whole: bool = True
+
+    @property
+    def details(self) -> int:
+        """How many details there are; a line of another kind is a damaged one where the header counts it."""
+        return min(max(self.stated["count"] or 0, self.count), self.count + self.others)
 
 
 class MonthlyFile:
@@ -112,7 +123,7 @@ class MonthlyFile:
     def _ended(self) -> Iterator[FileNote]:
         section, self._section = self._section, None
         if section is not None:
-            self._missing_details += max((section.stated["count"] or 0) - section.count, 0)
+            self._missing_details += max((section.stated["count"] or 0) - section.details, 0)
             yield from _total_notes(section)
 
     def _under_no_header(self, number: int, raw: bytes) -> Row:
@@ -157,13 +168,14 @@ class MonthlyFile:
                 problems.append(row_error(refused.code, field, parts[part], refused.expected))
         stated = {name: _number(parts[name]) for name in ("count", "wages", "contributions", "employees", "employers")}
         for name, value in stated.items():
-            if value is None:
+            if value is None and set(parts[name]) != {UNSTATED}:
                 problems.append(row_warning("header_total_unreadable", name, parts[name], "digits only"))
         rate_bp = _number(parts["rate"])
         if rate_bp is None:
             problems.append(row_warning("header_rate_unreadable", "rate", parts["rate"], "four digits, 0500 is 5 %"))
         problems += self._rate_problems(rate_bp, record["month"])
-        return _Section(number, raw, record, problems, rate_bp, stated)
+        preamble = without_totals(raw, text, self._decoder.encoding)
+        return _Section(number, preamble, record, problems, rate_bp, stated)
 
     def _no_header(self, number: int, raw: bytes) -> FileProblem:
         text = self._decoder.text(raw)
@@ -179,13 +191,16 @@ class MonthlyFile:
 
     def _detail(self, number: int, raw: bytes, section: _Section) -> Row:
         text = self._text(raw)
-        section.count += raw[:1] == b"2"
+        if raw[:1] == b"2":
+            section.count += 1
+        else:
+            section.others += 1
         problem = layout_problem(text) if text is not None else None
         if text is None or problem is not None:
             section.whole = False
             if problem is None or self._decoder.text(raw) is None:
                 problem = self._not_text(raw)
-            return Row(number, raw, None, [problem], section.raw, repeatable=False)
+            return Row(number, raw, None, [problem], section.preamble, repeatable=False)
         text = text.ljust(DETAIL_CHARACTERS_MIN)
         parts = {name: clean_code(text[place.start : place.end]) for name, place in DETAIL.items()}
         record = dict(section.record)
@@ -206,7 +221,7 @@ class MonthlyFile:
         record["record_id"] = self._record_id(record)
         record["changed_at"] = record["version"] = self._as_of_ms
         problems += self._amount_problems(record, section.rate_bp)
-        return Row(number, raw, record, problems, section.raw, repeatable=False)
+        return Row(number, raw, record, problems, section.preamble, repeatable=False)
 
     def _record_id(self, record: dict[str, Any]) -> str | None:
         parts = [record[name] for name in ("insured_number", "sso_account", "sso_branch", "month")]
@@ -250,7 +265,7 @@ def _number(text: str) -> int | None:
 def _total_notes(section: _Section) -> Iterator[FileNote]:
     """What the header says against what its details sum up to."""
     stated = section.stated
-    pairs: list[tuple[str, int | None, int]] = [("count", stated["count"], section.count)]
+    pairs: list[tuple[str, int | None, int]] = [("count", stated["count"], section.details)]
     if section.whole:
         pairs += [("wages", stated["wages"], section.wages), ("employees", stated["employees"], section.amounts)]
     elif stated["wages"] is not None:

@@ -196,6 +196,11 @@ _DAMAGED = "publishers/test_damaged_monthly_file.py::"
 
 _OF_ADMISSION = (
     Mutant(
+        "rejected rows are kept under the count of the whole month", "saphan_publishers.monthly_file",
+        "preamble = without_totals(raw, text, self._decoder.encoding)", "preamble = raw",
+        (_DAMAGED + "test_corrected_rows_are_published_with_the_same_options_and_make_the_feed_complete",),
+    ),
+    Mutant(
         "columns that have moved are read where they were", "saphan_publishers.monthly_layout",
         "if rest.strip() or (", "if not text or (",
         (_DAMAGED + "test_a_name_that_is_too_long_or_too_short_moves_no_wage",),

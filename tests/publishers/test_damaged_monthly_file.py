@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from publishers.test_monthly_file import AS_OF, TWO, Filing, Insured, PublishFiles, number, told
 
+from saphan_publishers.input_files import ENCODINGS
 from saphan_schemas.topics import CONTRIBUTIONS
 
 OTHER = replace(TWO, account="7100099999")
@@ -67,6 +68,35 @@ def test_a_file_that_lacks_details_is_not_read_to_its_end(
     assert "1 details fewer" in str(outcome.files[0].failure)
     assert outcome.withheld == [CONTRIBUTIONS]
     assert (4, "count", "header_total_mismatch") in told(tmp_path)
+
+
+def test_a_detail_whose_type_is_garbled_is_a_bad_row_of_a_whole_file(
+    publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    lines = TWO.lines()
+    outcome = publish(lines[0], lines[1], "3" + lines[2][1:])
+    assert (outcome.published, outcome.rejected, outcome.failed) == (1, 1, False)
+    assert told(tmp_path) == [(3, "", "record_type"), (1, "wages", "header_totals_not_compared")]
+
+
+@pytest.mark.parametrize("encoding", ["tis-620", "utf-8"])
+def test_corrected_rows_are_published_with_the_same_options_and_make_the_feed_complete(
+    publish: Callable[..., Any], publish_files: PublishFiles, broker: Any, tmp_path: Path, encoding: str
+) -> None:
+    options = {"encoding": ENCODINGS[encoding], "heartbeat_ms": AS_OF}
+    lines = [line.encode(encoding) for filing in (TWO, OTHER) for line in filing.lines()]
+    lines[1], lines[5] = b"3" + lines[1][1:], lines[5][:60]
+    outcome = publish(*lines, **options)
+    assert (outcome.published, outcome.rejected, outcome.withheld) == (2, 2, [CONTRIBUTIONS])
+    kept = tmp_path / "report.rejected" / "sso-11-2569.txt"
+    corrected = kept.read_bytes().replace(b"\n3", b"\n2").splitlines()
+    assert (len(corrected), corrected[3]) == (4, lines[5])
+    kept.write_bytes(b"\r\n".join([*corrected[:3], OTHER.lines()[2].encode(encoding)]))
+    (tmp_path / "report.jsonl").unlink()
+    outcome = publish_files(CONTRIBUTIONS, kept, as_of=AS_OF, **options)
+    assert (outcome.published, outcome.failed, outcome.withheld, outcome.report) == (2, False, [], None)
+    assert len(outcome.heartbeats) == 1
+    assert sorted(accounts(broker)) == sorted([TWO.account, OTHER.account] * 2)
 
 
 def test_a_line_of_another_kind_is_no_detail(publish: Callable[..., Any], tmp_path: Path) -> None:
