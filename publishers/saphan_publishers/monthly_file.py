@@ -19,6 +19,7 @@ from saphan_publishers.monthly_layout import (
     HEADER,
     LINE_CHARACTERS,
     UNSTATED,
+    is_header_of_another_type,
     is_utf8_header,
     layout_problem,
     without_totals,
@@ -106,6 +107,9 @@ class MonthlyFile:
     def _line(self, number: int, raw: bytes) -> Iterator[Row | FileNote]:
         if self._section is not None and raw[:1] != b"1":
             yield self._detail(number, raw, self._section)
+            if is_header_of_another_type(self._text(raw) or ""):
+                # The lines under it are another employer's.
+                yield from self._ended()
             return
         yield from self._ended()
         self._section = section = self._read_header(number, raw)

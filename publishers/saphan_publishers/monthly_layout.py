@@ -43,6 +43,12 @@ def without_totals(header: bytes, text: str, encoding: str | None) -> bytes:
     return header[:start] + UNSTATED.encode() * (LINE_CHARACTERS - HEADER["count"].start) + end
 
 
+def is_header_of_another_type(text: str) -> bool:
+    """Whether a line is a header but for its first sign; a detail has letters there, and ends in blanks."""
+    digits = text[1:27] + text[72:]
+    return text[:1] != "1" and len(text) == LINE_CHARACTERS and digits.isascii() and digits.isdigit()
+
+
 def looks_like_monthly_file(sample: bytes) -> bool:
     """Whether a file begins with a header line of this layout, be it in UTF-8, which the reader then speaks of."""
     first = sample.lstrip(b"\r\n").split(b"\n", 1)[0].rstrip(b"\r\n")

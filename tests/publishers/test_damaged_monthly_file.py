@@ -79,6 +79,16 @@ def test_a_detail_whose_type_is_garbled_is_a_bad_row_of_a_whole_file(
     assert told(tmp_path) == [(3, "", "record_type"), (1, "wages", "header_totals_not_compared")]
 
 
+def test_details_under_a_header_whose_type_is_garbled_are_not_the_employers_before_it(
+    publish: Callable[..., Any], broker: Any, tmp_path: Path
+) -> None:
+    header, *details = OTHER.lines()
+    outcome = publish(*TWO.lines(), "3" + header[1:], *details, *THIRD.lines())
+    assert (outcome.published, outcome.rejected, outcome.failed) == (4, 3, False)
+    assert accounts(broker) == [TWO.account] * 2 + [THIRD.account] * 2
+    assert told(tmp_path)[::2] == [(4, "", "record_type"), (5, "", "header_missing")]
+
+
 @pytest.mark.parametrize("encoding", ["tis-620", "utf-8"])
 def test_corrected_rows_are_published_with_the_same_options_and_make_the_feed_complete(
     publish: Callable[..., Any], publish_files: PublishFiles, broker: Any, tmp_path: Path, encoding: str
