@@ -207,8 +207,13 @@ _OF_ADMISSION = (
     ),
     Mutant(
         "all rows between two stray quotes are one row", "saphan_publishers.delimited",
-        "if not holds_a_row:", "if cells:",
+        "if not holds_a_row or (", "if cells or (",
         (_STRAY + "test_two_stray_quotes_cost_their_two_rows_and_none_between_them",),
+    ),
+    Mutant(
+        "a short row with a stray quote takes the good rows below it", "saphan_publishers.delimited",
+        "not any(_is_row(end, delimiter, width) for end in ends)", "not _is_row(first, delimiter, width)",
+        (_STRAY + "test_stray_quotes_are_seen_also_where_one_of_their_rows_is_short_or_has_quoted_cells",),
     ),
     Mutant(
         "a two-digit year is of any century", "saphan_publishers.dates",
