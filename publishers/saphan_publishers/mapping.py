@@ -8,11 +8,11 @@ from saphan_publishers.dates import CalendarFormat
 from saphan_publishers.input_files import Encoding
 from saphan_publishers.record_form import record_form
 from saphan_publishers.text import clean
-from saphan_schemas.rule_table import TABLES
 
 #: Cells that mean "nothing" unless the mapping names others.
 EMPTY_CELLS = ("", "-")
-#: A permit or a contract may end so long from now.
+#: Last days that a permit, a card, a contract or a stay has from its beginning: they may lie so long ahead.
+_LAST_DAYS = frozenset({"valid_until", "end_date", "permitted_until"})
 _YEARS_AHEAD_MAX = 10
 
 
@@ -84,12 +84,11 @@ class ColumnMapping:
 
     def near(self, year: int) -> "ColumnMapping":
         """The same mapping for data of this year: what a two-digit year may mean in each field."""
-        last_days = {last for _, last in TABLES[self.feed].ordered}
 
         def dated(rule: FieldRule) -> FieldRule:
             if rule.calendar is None or rule.field == "birth_date":
                 return rule  # People are of any age; a birth that is still to come is found by the rules.
-            years_after = _YEARS_AHEAD_MAX if rule.field in last_days else 1
+            years_after = _YEARS_AHEAD_MAX if rule.field in _LAST_DAYS else 1
             return replace(rule, calendar=rule.calendar.near(year, years_after))
 
         file_date = None if self.file_date is None else self.file_date.near(year)
