@@ -11,7 +11,7 @@ from saphan_infra.producer import Message
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.first_seen import FirstSeen
 from saphan_publishers.formats import Reading, rows_of
-from saphan_publishers.heartbeats import completed, parsed_heartbeat, refused_claim, withheld
+from saphan_publishers.heartbeats import completed, parsed_heartbeat, refused_claim, unbelievable, withheld
 from saphan_publishers.input_files import STDIN, InputFile, open_input
 from saphan_publishers.json_lines import json_rows
 from saphan_publishers.messages import NotEncodable, heartbeat_maker
@@ -164,8 +164,11 @@ class Publication:
         record = row.record
         if record is None or is_rejected(row.problems):
             return None, row.problems
-        sent_at = now_ms() if record["sent_at"] is None else record["sent_at"]
+        now = now_ms()
+        sent_at = now if record["sent_at"] is None else record["sent_at"]
         problems = record_problems(HEARTBEATS, {**record, "sent_at": sent_at}, row.problems)
+        if not is_rejected(problems):
+            problems = [*problems, *unbelievable(record, now)]
         if is_rejected(problems):
             return None, problems
         try:

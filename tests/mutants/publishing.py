@@ -189,6 +189,14 @@ _OF_ROWS = (
     ),
 )  # fmt: skip
 
+_OF_CLOCKS = (
+    _publishing(
+        "a heartbeat of a file is believed about the future", "problems = [*problems, *unbelievable(record, now)]",
+        "pass",
+        _SENDING + "test_a_heartbeat_of_a_file_is_held_against_the_clock_whatever_time_of_sending_it_states",
+    ),
+)  # fmt: skip
+
 _STRAY = "publishers/test_stray_quotes.py::"
 _ADMISSION = "publishers/test_admission.py::"
 
@@ -237,4 +245,4 @@ _OF_ADMISSION = (
     ),
 )  # fmt: skip
 
-PUBLISHING = (*_OF_DATES, *_OF_NUMBERS, *_OF_ROWS, *_OF_ADMISSION)
+PUBLISHING = (*_OF_DATES, *_OF_NUMBERS, *_OF_ROWS, *_OF_CLOCKS, *_OF_ADMISSION)
