@@ -22,8 +22,9 @@ class MappingError(ValueError):
 
 @dataclass(frozen=True)
 class IdRule:
-    """What makes an id: names of columns or of fields, joined by "-" or hashed with the key, after a prefix.
+    """What makes an id: names of columns, joined by "-" or hashed with the key, after a prefix.
 
+    For a record's id they may be names of the mapping's fields as well, which come before columns of that name.
     ``hash_as`` is the topic within which hashes are the same: an employer's hash in doe.employments must equal the
     one in doe.employers.
     """
@@ -71,10 +72,10 @@ class ColumnMapping:
     def columns(self) -> tuple[str, ...]:
         """Every column that the file must have, in the mapping's order."""
         named = [column for rule in self.fields for column in rule.columns]
-        for rule in [self.record_id, *(rule.identity for rule in self.fields)]:
-            if rule is not None:
-                own = {field.field for field in self.fields}
-                named += [part for part in rule.parts if part not in own]
+        named += [part for rule in self.fields if rule.identity for part in rule.identity.parts]
+        if self.record_id is not None:
+            own = {rule.field for rule in self.fields}
+            named += [part for part in self.record_id.parts if part not in own]
         return tuple(dict.fromkeys(named))
 
     @property
