@@ -49,7 +49,7 @@ class RowMaker:
         for rule, positions, meaning in self._fields:
             try:
                 if rule.identity is not None:
-                    record[rule.field] = self._identity(rule.identity, cells, record)
+                    record[rule.field] = self._identity(rule.identity, cells)
                 else:
                     record[rule.field] = self._value(rule, positions, meaning, cells)
             except Unreadable as refused:
@@ -95,11 +95,12 @@ class RowMaker:
         }
         return plain.get(kind) or (lambda text: code(field, text, rule.pad))
 
-    def _identity(self, rule: IdRule, cells: _Cells, record: dict[str, Any]) -> str | None:
+    def _identity(self, rule: IdRule, cells: _Cells, record: dict[str, Any] | None = None) -> str | None:
+        """The id that these columns make; where there is a ``record``, the fields in it that the mapping fills."""
         parts = []
         for name in rule.parts:
             # A column may have the name of a field that the mapping does not fill: the id's own, for one.
-            value = record[name] if name in self._named else clean_code(cells[self._at[name]])
+            value = record[name] if record is not None and name in self._named else clean_code(cells[self._at[name]])
             if value is None or value in {"", "-"}:
                 return None
             # A number with and without dashes is one number, also in another feed's file.

@@ -100,9 +100,10 @@ class DelimitedFile:
         """The cells of a row that begins with ``text``, and its bytes; more lines are read where a quote is open.
 
         None where the quote is never closed. A line that alone has ``width`` cells (0: not known) is a row: two
-        stray quotes far apart must not make one row of all between them.
+        stray quotes far apart must not make one row of all between them. But in a cell of several lines, which leaves
+        the row's first and last line short of cells, a line may have as many by chance.
         """
-        delimiter = self._delimiter or ","
+        delimiter, first = self._delimiter or ",", text
         if '"' not in text:
             return text.split(delimiter), raw
         taken: list[_Line] = []
@@ -122,7 +123,8 @@ class DelimitedFile:
                 holds_a_row = holds_a_row or _is_row(more, delimiter, width)
                 text = f"{text}\n{more}"
             else:
-                if not holds_a_row:
+                ends = (first, more or "")
+                if not holds_a_row or (len(cells) == width and not any(_is_row(end, delimiter, width) for end in ends)):
                     return cells, b"".join([raw, *(line for _, line in taken)])
                 self._returned.extendleft(reversed(taken))
                 if (more or "").count('"') % 2:
@@ -187,16 +189,18 @@ class DelimitedFile:
 
 
 def _is_row(text: str, delimiter: str, width: int) -> bool:
-    """Whether a line alone has so many cells, be its quotes marks or letters."""
+    """Whether a line alone has so many cells, be its quotes marks or letters, the last one of them open or not."""
     if width == 0:
         return False
     if text.count(delimiter) == width - 1:
         return True
-    try:
-        (cells,) = csv.reader([text], delimiter=delimiter, strict=True)
-    except (csv.Error, ValueError):
-        return False
-    return len(cells) == width
+    for closing in ("", '"'):
+        try:
+            (cells,) = csv.reader([text + closing], delimiter=delimiter, strict=True)
+        except (csv.Error, ValueError):
+            continue
+        return len(cells) + (cells[-1].count(delimiter) if closing else 0) == width
+    return False
 
 
 def _unknown_header(

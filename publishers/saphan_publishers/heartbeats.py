@@ -5,9 +5,10 @@ from typing import Any
 
 from saphan_publishers.dates import iso_time_ms
 from saphan_publishers.rows import Unreadable, row_error
-from saphan_schemas.heartbeat_rules import claim_problems
+from saphan_schemas.heartbeat_rules import CLOCKS_DIFFER_MS_MAX, claim_problems
 from saphan_schemas.rules import Problem
 from saphan_schemas.topics import RECORD_FEEDS
+from saphan_schemas.values import format_time_ms
 
 _FIELDS = ("feed", "complete_until", "end_offsets", "sent_at")
 _OFFSET_MAX = 2**63 - 1
@@ -51,6 +52,15 @@ def withheld(feed: str, incomplete: Collection[str]) -> Problem | None:
 def refused_claim(complete_until_ms: int, now_ms: int) -> Problem | None:
     """Why a heartbeat that says this now cannot go out; None when it can be believed."""
     return next((found for found in claim_problems(complete_until_ms, now_ms) if found.severity == "error"), None)
+
+
+def unbelievable(record: Mapping[str, Any], now_ms: int) -> list[Problem]:
+    """Why a heartbeat that a file states cannot be true now, whatever time of sending it states itself."""
+    claim, sent_at = refused_claim(record["complete_until"], now_ms), record["sent_at"]
+    found = [] if claim is None else [claim]
+    if sent_at is not None and sent_at - now_ms > CLOCKS_DIFFER_MS_MAX:
+        found.append(row_error("sent_in_future", "sent_at", format_time_ms(sent_at), "a time that has come"))
+    return found
 
 
 def completed(record: Mapping[str, Any], ends: Mapping[int, int], now_ms: int) -> dict[str, Any]:

@@ -8,11 +8,11 @@ from saphan_publishers.dates import CalendarFormat
 from saphan_publishers.input_files import Encoding
 from saphan_publishers.record_form import record_form
 from saphan_publishers.text import clean
-from saphan_schemas.rule_table import TABLES
 
 #: Cells that mean "nothing" unless the mapping names others.
 EMPTY_CELLS = ("", "-")
-#: A permit or a contract may end so long from now.
+#: Last days that a permit, a card, a contract or a stay has from its beginning: they may lie so long ahead.
+_LAST_DAYS = frozenset({"valid_until", "end_date", "permitted_until"})
 _YEARS_AHEAD_MAX = 10
 
 
@@ -22,8 +22,9 @@ class MappingError(ValueError):
 
 @dataclass(frozen=True)
 class IdRule:
-    """What makes an id: names of columns or of fields, joined by "-" or hashed with the key, after a prefix.
+    """What makes an id: names of columns, joined by "-" or hashed with the key, after a prefix.
 
+    For a record's id they may be names of the mapping's fields as well, which come before columns of that name.
     ``hash_as`` is the topic within which hashes are the same: an employer's hash in doe.employments must equal the
     one in doe.employers.
     """
@@ -71,10 +72,10 @@ class ColumnMapping:
     def columns(self) -> tuple[str, ...]:
         """Every column that the file must have, in the mapping's order."""
         named = [column for rule in self.fields for column in rule.columns]
-        for rule in [self.record_id, *(rule.identity for rule in self.fields)]:
-            if rule is not None:
-                own = {field.field for field in self.fields}
-                named += [part for part in rule.parts if part not in own]
+        named += [part for rule in self.fields if rule.identity for part in rule.identity.parts]
+        if self.record_id is not None:
+            own = {rule.field for rule in self.fields}
+            named += [part for part in self.record_id.parts if part not in own]
         return tuple(dict.fromkeys(named))
 
     @property
@@ -84,12 +85,11 @@ class ColumnMapping:
 
     def near(self, year: int) -> "ColumnMapping":
         """The same mapping for data of this year: what a two-digit year may mean in each field."""
-        last_days = {last for _, last in TABLES[self.feed].ordered}
 
         def dated(rule: FieldRule) -> FieldRule:
             if rule.calendar is None or rule.field == "birth_date":
                 return rule  # People are of any age; a birth that is still to come is found by the rules.
-            years_after = _YEARS_AHEAD_MAX if rule.field in last_days else 1
+            years_after = _YEARS_AHEAD_MAX if rule.field in _LAST_DAYS else 1
             return replace(rule, calendar=rule.calendar.near(year, years_after))
 
         file_date = None if self.file_date is None else self.file_date.near(year)

@@ -18,8 +18,11 @@ from saphan_publishers.monthly_layout import (
     DETAIL_CHARACTERS_MIN,
     HEADER,
     LINE_CHARACTERS,
+    UNSTATED,
+    is_header_of_another_type,
     is_utf8_header,
     layout_problem,
+    without_totals,
 )
 from saphan_publishers.record_form import record_form
 from saphan_publishers.record_ids import KeyedHash
@@ -36,18 +39,27 @@ _ONE_BAHT_SATANG = 100
 
 @dataclass(slots=True)
 class _Section:
-    """One header, and the sums over the details read under it so far, rejected ones included."""
+    """One header, and the sums over the details read under it so far, rejected ones included.
+
+    ``preamble`` is the header under which rejected rows are kept, ``others`` counts lines that are no details.
+    """
 
     line: int
-    raw: bytes
+    preamble: bytes
     record: dict[str, Any]
     problems: list[Problem]
     rate_bp: int | None
     stated: dict[str, int | None]
     count: int = 0
+    others: int = 0
     wages: int = 0
     amounts: int = 0
     whole: bool = True
+
+    @property
+    def details(self) -> int:
+        """How many details there are; a line of another kind is a damaged one where the header counts it."""
+        return min(max(self.stated["count"] or 0, self.count), self.count + self.others)
 
 
 class MonthlyFile:
@@ -95,6 +107,9 @@ class MonthlyFile:
     def _line(self, number: int, raw: bytes) -> Iterator[Row | FileNote]:
         if self._section is not None and raw[:1] != b"1":
             yield self._detail(number, raw, self._section)
+            if is_header_of_another_type(self._text(raw) or ""):
+                # The lines under it are another employer's.
+                yield from self._ended()
             return
         yield from self._ended()
         self._section = section = self._read_header(number, raw)
@@ -112,28 +127,39 @@ class MonthlyFile:
     def _ended(self) -> Iterator[FileNote]:
         section, self._section = self._section, None
         if section is not None:
-            self._missing_details += max((section.stated["count"] or 0) - section.count, 0)
+            self._missing_details += max((section.stated["count"] or 0) - section.details, 0)
             yield from _total_notes(section)
 
     def _under_no_header(self, number: int, raw: bytes) -> Row:
-        if raw[:1] == b"1":
+        text = self._text(raw)
+        if text is None:
+            problem = self._not_text(raw)
+        elif raw[:1] == b"1":
             expected = f"a header of {LINE_CHARACTERS} characters; none of the lines under it can be read without it"
-            problem = row_error("unknown_header", "", f"{len(self._text(raw))} characters", expected)
+            problem = row_error("unknown_header", "", f"{len(text)} characters", expected)
         else:
             problem = row_error("header_missing", "", "nothing", "a header above this line that can be read")
         # The header comes first in the file of rejected rows, as a row of its own.
         return Row(number, raw, None, [problem], repeatable=False)
 
-    def _text(self, raw: bytes) -> str:
-        """The line's text. Letters of no meaning are marked: only names have any, and names are not read."""
+    def _text(self, raw: bytes) -> str | None:
+        """The line's text, None when its bytes are not of the file's encoding.
+
+        Letters of no meaning are marked where each is one byte: only names have any, and names are not read. In UTF-8
+        nobody knows how many letters the damaged bytes were, so no column behind them has a place.
+        """
         text = self._decoder.text(raw)
-        if text is None:
-            text = raw.rstrip(b"\r\n").rstrip(CTRL_Z).decode(self._decoder.encoding or "utf-8", "replace")
+        if text is None and self._decoder.encoding == "cp874":
+            text = raw.rstrip(b"\r\n").rstrip(CTRL_Z).decode(self._decoder.encoding, "replace")
         return text
+
+    def _not_text(self, raw: bytes) -> Problem:
+        found = raw.rstrip(b"\r\n").decode("utf-8", "replace")
+        return row_error("encoding", "", found, f"text in {self._decoder.encoding} as in the rest of the file")
 
     def _read_header(self, number: int, raw: bytes) -> _Section | None:
         text = self._text(raw)
-        if text[:1] != "1" or len(text) < LINE_CHARACTERS or text[LINE_CHARACTERS:].strip():
+        if text is None or text[:1] != "1" or len(text) < LINE_CHARACTERS or text[LINE_CHARACTERS:].strip():
             return None
         parts = {name: clean_code(text[place.start : place.end]) for name, place in HEADER.items()}
         problems: list[Problem] = []
@@ -146,13 +172,14 @@ class MonthlyFile:
                 problems.append(row_error(refused.code, field, parts[part], refused.expected))
         stated = {name: _number(parts[name]) for name in ("count", "wages", "contributions", "employees", "employers")}
         for name, value in stated.items():
-            if value is None:
+            if value is None and set(parts[name]) != {UNSTATED}:
                 problems.append(row_warning("header_total_unreadable", name, parts[name], "digits only"))
         rate_bp = _number(parts["rate"])
         if rate_bp is None:
             problems.append(row_warning("header_rate_unreadable", "rate", parts["rate"], "four digits, 0500 is 5 %"))
         problems += self._rate_problems(rate_bp, record["month"])
-        return _Section(number, raw, record, problems, rate_bp, stated)
+        preamble = without_totals(raw, text, self._decoder.encoding)
+        return _Section(number, preamble, record, problems, rate_bp, stated)
 
     def _no_header(self, number: int, raw: bytes) -> FileProblem:
         text = self._decoder.text(raw)
@@ -168,16 +195,16 @@ class MonthlyFile:
 
     def _detail(self, number: int, raw: bytes, section: _Section) -> Row:
         text = self._text(raw)
-        section.count += text[:1] == "2"
-        problem = layout_problem(text)
-        if problem is not None:
+        if raw[:1] == b"2":
+            section.count += 1
+        else:
+            section.others += 1
+        problem = layout_problem(text) if text is not None else None
+        if text is None or problem is not None:
             section.whole = False
-            if self._decoder.text(raw) is None:
-                found = raw.rstrip(b"\r\n").decode("utf-8", "replace")
-                problem = row_error(
-                    "encoding", "", found, f"text in {self._decoder.encoding} as in the rest of the file"
-                )
-            return Row(number, raw, None, [problem], section.raw, repeatable=False)
+            if problem is None or self._decoder.text(raw) is None:
+                problem = self._not_text(raw)
+            return Row(number, raw, None, [problem], section.preamble, repeatable=False)
         text = text.ljust(DETAIL_CHARACTERS_MIN)
         parts = {name: clean_code(text[place.start : place.end]) for name, place in DETAIL.items()}
         record = dict(section.record)
@@ -198,7 +225,7 @@ class MonthlyFile:
         record["record_id"] = self._record_id(record)
         record["changed_at"] = record["version"] = self._as_of_ms
         problems += self._amount_problems(record, section.rate_bp)
-        return Row(number, raw, record, problems, section.raw, repeatable=False)
+        return Row(number, raw, record, problems, section.preamble, repeatable=False)
 
     def _record_id(self, record: dict[str, Any]) -> str | None:
         parts = [record[name] for name in ("insured_number", "sso_account", "sso_branch", "month")]
@@ -242,7 +269,7 @@ def _number(text: str) -> int | None:
 def _total_notes(section: _Section) -> Iterator[FileNote]:
     """What the header says against what its details sum up to."""
     stated = section.stated
-    pairs: list[tuple[str, int | None, int]] = [("count", stated["count"], section.count)]
+    pairs: list[tuple[str, int | None, int]] = [("count", stated["count"], section.details)]
     if section.whole:
         pairs += [("wages", stated["wages"], section.wages), ("employees", stated["employees"], section.amounts)]
     elif stated["wages"] is not None:

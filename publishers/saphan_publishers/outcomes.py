@@ -3,18 +3,25 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from saphan_publishers.text import shown_path
+
 
 @dataclass(slots=True)
 class FileOutcome:
     """One file. ``published`` are acknowledged rows (in a dry run: rows that would be published)."""
 
     feed: str
-    file: str
+    path: str
     rows: int = 0
     published: int = 0
     rejected: int = 0
     warnings: int = 0
     failure: str | None = None
+
+    @property
+    def file(self) -> str:
+        """The path as it is told."""
+        return shown_path(self.path)
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""

@@ -11,7 +11,7 @@ from saphan_infra.producer import Message
 from saphan_publishers.delivery import Delivery
 from saphan_publishers.first_seen import FirstSeen
 from saphan_publishers.formats import Reading, rows_of
-from saphan_publishers.heartbeats import completed, parsed_heartbeat, refused_claim, withheld
+from saphan_publishers.heartbeats import completed, parsed_heartbeat, refused_claim, unbelievable, withheld
 from saphan_publishers.input_files import STDIN, InputFile, open_input
 from saphan_publishers.json_lines import json_rows
 from saphan_publishers.messages import NotEncodable, heartbeat_maker
@@ -19,6 +19,7 @@ from saphan_publishers.outcomes import FileOutcome, Outcome
 from saphan_publishers.repeats import SeenRecords
 from saphan_publishers.reports import Report
 from saphan_publishers.rows import FileNote, FileProblem, Row, row_error
+from saphan_publishers.text import shown_path
 from saphan_publishers.validation import RowJudge, is_rejected, record_problems
 from saphan_schemas.rules import Problem
 from saphan_schemas.topics import HEARTBEATS
@@ -104,9 +105,9 @@ class Publication:
 
     def _chunks(self, outcome: FileOutcome) -> Iterator[list[Item]]:
         """The file's good rows, some thousand at a time; counts and reports on the way. Runs in a thread."""
-        self._report.start_file(outcome.file if outcome.file != STDIN else "standard input")
+        self._report.start_file(outcome.file if outcome.path != STDIN else "standard input")
         try:
-            with open_input(outcome.file) as source:
+            with open_input(outcome.path) as source:
                 yield from self._judged(source, outcome)
         except FileProblem as problem:
             self._fail(outcome, problem)
@@ -157,15 +158,18 @@ class Publication:
         topic = outcome.feed
         if topic == HEARTBEATS:
             return json_rows(source, parsed_heartbeat), self._judge_heartbeat
-        rows = rows_of(source, topic, self._order.reading, lambda: self._first_seen_ms(topic, outcome.file))
+        rows = rows_of(source, topic, self._order.reading, lambda: self._first_seen_ms(topic, outcome.path))
         return rows, RowJudge(topic, self._order.reading.now_ms, self._seen.setdefault(topic, SeenRecords())).judge
 
     def _judge_heartbeat(self, row: Row) -> tuple[Item | None, list[Problem]]:
         record = row.record
         if record is None or is_rejected(row.problems):
             return None, row.problems
-        sent_at = now_ms() if record["sent_at"] is None else record["sent_at"]
+        now = now_ms()
+        sent_at = now if record["sent_at"] is None else record["sent_at"]
         problems = record_problems(HEARTBEATS, {**record, "sent_at": sent_at}, row.problems)
+        if not is_rejected(problems):
+            problems = [*problems, *unbelievable(record, now)]
         if is_rejected(problems):
             return None, problems
         try:
@@ -230,4 +234,4 @@ class Publication:
             f"{file.warnings} warnings" + (", NOT READ TO ITS END" if file.failure else "")
             for file in outcome.files
         )
-        outcome.report = str(self._report.path) if self._report.written else None
+        outcome.report = shown_path(self._report.path) if self._report.written else None

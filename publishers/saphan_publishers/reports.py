@@ -12,6 +12,7 @@ import orjson
 
 from saphan_publishers.input_files import STDIN
 from saphan_publishers.rows import FileProblem, Row
+from saphan_publishers.text import shown_path
 from saphan_publishers.written_aside import WrittenAside
 from saphan_schemas.rules import Problem
 
@@ -97,12 +98,11 @@ class Report:
             return
         with _told_of(self.path):
             self._problems.close()
+        text = "\n".join([*summary, *self._told()]).encode("utf-8") + b"\n"
         with _told_of(self.summary_path):
             file = WrittenAside(self.summary_path)
-            try:
-                file.write("\n".join([*summary, *self._told()]).encode("utf-8") + b"\n")
-            finally:
-                file.close()
+            file.write(text)
+            file.close()
 
     def _note(self, line: int, record_id: Any, problem: Problem, outcome: str) -> None:
         kind = (self._file, problem.severity, problem.code, problem.field)
@@ -115,22 +115,35 @@ class Report:
         self._write(row)
 
     def _write(self, row: dict[str, Any]) -> None:
-        with _told_of(self.path):
+        with self._writing(self.path):
             if self._problems is None:
                 self._problems = WrittenAside(self.path)
             self._problems.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
 
     def _keep(self, row: Row) -> None:
-        with _told_of(self.rejected_dir):
+        with self._writing(self.rejected_dir):
             if self._rejected is None:
                 path = self._rejected_path()
                 self._rejected = WrittenAside(path)
                 self._preamble = b""
-                self._corrections.append(f"{self._file}: rejected rows are in {path}")
+                self._corrections.append(f"{self._file}: rejected rows are in {shown_path(path)}")
             if row.preamble != self._preamble:
                 self._rejected.write(row.preamble)
                 self._preamble = row.preamble
             self._rejected.write(row.raw if row.raw.endswith(b"\n") else row.raw + b"\n")
+
+    @contextmanager
+    def _writing(self, place: Path) -> Iterator[None]:
+        """A report that lacks something is never whole: what was written of it goes, and the earlier one stays."""
+        try:
+            with _told_of(place):
+                yield
+        except BaseException:
+            for file in (self._problems, self._rejected):
+                if file is not None:
+                    file.discard()
+            self._problems = self._rejected = None
+            raise
 
     def _rejected_path(self) -> Path:
         """The first name that neither an earlier file of this run nor an input has."""

@@ -19,6 +19,11 @@ _SARA_AM = re.compile("([\u0e48-\u0e4b]?)\u0e4d([\u0e48-\u0e4b]?)\u0e32")
 _NO_NAME_PART = frozenset({"-", "–", "—", ".", "_", "--", "---"})
 
 
+def shown_path(path: object) -> str:
+    """A file's path as it can be told and written down: the bytes of a name that are not UTF-8 as hex."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def clean(text: str) -> str:
     """The text in NFC, without invisible marks and outer blanks; controls become blanks, NUL vanishes."""
     if not text.isprintable():

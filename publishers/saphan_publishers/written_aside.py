@@ -2,6 +2,7 @@
 
 import errno
 import os
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import IO
@@ -34,16 +35,28 @@ class WrittenAside:
         self._aside = Path(name)
 
     def write(self, content: bytes) -> None:
-        """Append."""
-        self._file.write(content)
+        """Append. When that fails, the file gets no name any more."""
+        try:
+            self._file.write(content)
+        except BaseException:
+            self.discard()
+            raise
+
+    def discard(self) -> None:
+        """Give up: what stood there before stays."""
+        # What is still in the buffer may fail to be written; nobody wants it any more.
+        with suppress(OSError):
+            self._file.close()
+        aside, self._aside = self._aside, None
+        if aside is not None:
+            aside.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Give the file its name. When it cannot be written to its end, what stood there before stays."""
         try:
             self._file.close()
         except OSError:
-            if self._aside is not None:
-                self._aside.unlink(missing_ok=True)
+            self.discard()
             raise
         if self._aside is not None:
             self._aside.replace(self._target)

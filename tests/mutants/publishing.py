@@ -154,9 +154,15 @@ _OF_ROWS = (
     ),
     Mutant(
         "of two rows that contradict each other the first is published", "saphan_publishers.repeats",
-        "return word & _CONTENT_MASK == mark", "return True",
+        "return self._contents[place] == mark", "return True",
         ("publishers/test_delimited_files.py::"
          "test_a_row_that_contradicts_an_earlier_one_is_rejected_where_the_file_has_no_versions",),
+    ),
+    Mutant(
+        "two records with like hashes are taken for one", "saphan_publishers.repeats",
+        'identity = int.from_bytes(digest, "big") or 1', 'identity = int.from_bytes(digest[:5], "big") | 1 << 39',
+        ("publishers/test_file_versions.py::"
+         "test_ids_whose_hashes_are_alike_in_their_first_bytes_are_two_records",),
     ),
     Mutant(
         "a file's heartbeat goes out though rows of its feed were rejected", "saphan_publishers.heartbeats",
@@ -183,14 +189,39 @@ _OF_ROWS = (
     ),
 )  # fmt: skip
 
+_OF_CLOCKS = (
+    _publishing(
+        "a heartbeat of a file is believed about the future", "problems = [*problems, *unbelievable(record, now)]",
+        "pass",
+        _SENDING + "test_a_heartbeat_of_a_file_is_held_against_the_clock_whatever_time_of_sending_it_states",
+    ),
+)  # fmt: skip
+
 _STRAY = "publishers/test_stray_quotes.py::"
 _ADMISSION = "publishers/test_admission.py::"
 
+_DAMAGED = "publishers/test_damaged_monthly_file.py::"
+
 _OF_ADMISSION = (
     Mutant(
+        "rejected rows are kept under the count of the whole month", "saphan_publishers.monthly_file",
+        "preamble = without_totals(raw, text, self._decoder.encoding)", "preamble = raw",
+        (_DAMAGED + "test_corrected_rows_are_published_with_the_same_options_and_make_the_feed_complete",),
+    ),
+    Mutant(
+        "columns that have moved are read where they were", "saphan_publishers.monthly_layout",
+        "if rest.strip() or (", "if not text or (",
+        (_DAMAGED + "test_a_name_that_is_too_long_or_too_short_moves_no_wage",),
+    ),
+    Mutant(
         "all rows between two stray quotes are one row", "saphan_publishers.delimited",
-        "if not holds_a_row:", "if cells:",
+        "if not holds_a_row or (", "if cells or (",
         (_STRAY + "test_two_stray_quotes_cost_their_two_rows_and_none_between_them",),
+    ),
+    Mutant(
+        "a short row with a stray quote takes the good rows below it", "saphan_publishers.delimited",
+        "not any(_is_row(end, delimiter, width) for end in ends)", "not _is_row(first, delimiter, width)",
+        (_STRAY + "test_stray_quotes_are_seen_also_where_one_of_their_rows_is_short_or_has_quoted_cells",),
     ),
     Mutant(
         "a two-digit year is of any century", "saphan_publishers.dates",
@@ -214,4 +245,4 @@ _OF_ADMISSION = (
     ),
 )  # fmt: skip
 
-PUBLISHING = (*_OF_DATES, *_OF_NUMBERS, *_OF_ROWS, *_OF_ADMISSION)
+PUBLISHING = (*_OF_DATES, *_OF_NUMBERS, *_OF_ROWS, *_OF_CLOCKS, *_OF_ADMISSION)

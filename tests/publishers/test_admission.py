@@ -11,7 +11,7 @@ from saphan_publishers.admission import admission_problems
 from saphan_publishers.mapping_file import parse_mapping
 from saphan_publishers.outcomes import Outcome
 from saphan_publishers.validation import publishing_problems
-from saphan_schemas.topics import DOE_EMPLOYERS, INSURED_PERSONS, RECORD_FEEDS, WORK_PERMITS
+from saphan_schemas.topics import DOE_EMPLOYERS, INSURED_PERSONS, RECORD_FEEDS, STAYS, WORK_PERMITS
 from saphan_schemas.values import parse_time_ms
 from saphan_simulation.parameters import load_parameters
 from saphan_simulation.simulating import generate
@@ -145,14 +145,21 @@ def test_simulated_records_are_admitted_but_for_numbers_with_a_slip_in_them() ->
     assert seen > 1000
 
 
-def test_a_mapping_reads_two_digit_years_by_the_year_of_the_data() -> None:
+@pytest.mark.parametrize(
+    ("feed", "last_years"),
+    [
+        (INSURED_PERSONS, {"start_date": 2027, "end_date": 2036, "birth_date": None}),
+        (STAYS, {"entry_date": 2027, "exit_date": 2027, "permitted_until": 2036, "last_report_on": 2027}),
+        (WORK_PERMITS, {"valid_from": 2027, "valid_until": 2036}),
+    ],
+)
+def test_a_mapping_reads_two_digit_years_by_the_year_of_the_data(feed: str, last_years: dict[str, int | None]) -> None:
     text = 'record_id = { columns = ["No"] }\n[fields]\n' + "".join(
-        f'{field} = {{ column = "{field}", format = "DD/MM/YY", era = "BE" }}\n'
-        for field in ("start_date", "end_date", "birth_date")
+        f'{field} = {{ column = "{field}", format = "DD/MM/YY", era = "BE" }}\n' for field in last_years
     )
-    mapping = parse_mapping(text, INSURED_PERSONS).near(2026)
+    mapping = parse_mapping(text, feed).near(2026)
     years = {rule.field: rule.calendar.short_years for rule in mapping.fields if rule.calendar}
-    assert years == {"start_date": (1996, 2027), "end_date": (1996, 2036), "birth_date": None}
+    assert years == {field: None if last is None else (1996, last) for field, last in last_years.items()}
 
 
 def told(tmp_path: Path) -> list[tuple[int, str, str]]:

@@ -153,16 +153,16 @@ def test_a_file_of_heartbeats_gets_the_end_offsets_that_it_leaves_open(
         {"feed": EMPLOYER_PAIRS, "complete_until": "2026-11-23T17:00:00Z", "end_offsets": [], "sent_at": None},
         {
             "feed": EMPLOYER_PAIRS,
-            "complete_until": "2026-11-24T17:00:00Z",
+            "complete_until": "2026-11-21T17:00:00Z",
             "end_offsets": given,
-            "sent_at": "2026-11-24T17:00:01Z",
+            "sent_at": "2026-11-21T17:00:01Z",
         },
     )
     assert publish_files(HEARTBEATS, path).published == 3
     first, second, third = broker.records(HEARTBEATS)
     assert sum(row["offset"] for row in first["end_offsets"]) == 10
     assert second["end_offsets"] == first["end_offsets"]
-    assert (third["end_offsets"], third["sent_at"]) == (given, parse_time_ms("2026-11-24T17:00:01Z"))
+    assert (third["end_offsets"], third["sent_at"]) == (given, parse_time_ms("2026-11-21T17:00:01Z"))
 
 
 @pytest.mark.parametrize(
@@ -191,6 +191,23 @@ def test_a_bad_heartbeat_is_rejected_and_told(
     assert (outcome.published, outcome.rejected) == (1, 1)
     told = [json.loads(line) for line in (tmp_path / "report.jsonl").read_bytes().splitlines()]
     assert [(line["field"], line["code"]) for line in told] == [(field, code)]
+
+
+@pytest.mark.parametrize(
+    ("complete_until", "told"),
+    [
+        ("2099-11-22T17:00:00Z", ["complete_in_future", "sent_in_future"]),
+        ("2026-11-22T17:00:00Z", ["sent_in_future"]),
+    ],
+)
+def test_a_heartbeat_of_a_file_is_held_against_the_clock_whatever_time_of_sending_it_states(
+    publish_files: PublishFiles, broker: Any, tmp_path: Path, complete_until: str, told: list[str]
+) -> None:
+    row = {"feed": EMPLOYMENTS, "complete_until": complete_until, "sent_at": "2099-11-22T17:00:01Z"}
+    assert publish_files(HEARTBEATS, write(tmp_path, HEARTBEATS, row)).rejected == 1
+    assert HEARTBEATS not in broker.topics
+    report = (tmp_path / "report.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["code"] for line in report] == told
 
 
 def test_heartbeats_in_a_json_array_are_told_as_such(publish_files: PublishFiles, tmp_path: Path) -> None:

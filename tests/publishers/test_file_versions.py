@@ -159,6 +159,12 @@ def test_seen_records_grows() -> None:
     assert all(seen.add(f"E-{number}", b"") is True for number in range(20_000))
 
 
+def test_ids_whose_hashes_are_alike_in_their_first_bytes_are_two_records() -> None:
+    # The first 40 bits of their hashes are the same.
+    seen = SeenRecords()
+    assert [seen.add(f"E-{number}\x1f1", f"{number}".encode()) for number in (824_258, 1_214_589)] == [None, None]
+
+
 @pytest.mark.parametrize("place", ["taken/first-seen", "/proc/none/first-seen"])
 def test_a_place_that_cannot_note_when_a_file_was_first_seen_is_told_and_not_blamed_on_the_file(
     tmp_path: Path, place: str

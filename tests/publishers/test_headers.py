@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from publishers.conftest import KEY
 
 from saphan_publishers.mapping_file import parse_mapping
 from saphan_publishers.outcomes import Outcome
+from saphan_publishers.record_ids import KeyedHash
 from saphan_schemas.topics import EMPLOYER_PAIRS, SSO_EMPLOYERS
 from saphan_schemas.values import parse_time_ms
 
@@ -123,3 +125,21 @@ employer_id = "employer_id"
     text = "record_id,sso_account,sso_branch,employer_id\nN-1,7100012345,000000,E-1\nN-2,7100012345,000001,E-1\n"
     assert publish(text, mapping, EMPLOYER_PAIRS).published == 2
     assert len({row["record_id"] for row in broker.records(EMPLOYER_PAIRS)}) == 2
+
+
+@pytest.mark.parametrize("first", ["employer_id", "sso_account"])
+def test_a_field_may_be_hashed_from_the_files_own_column_of_its_or_another_fields_name(
+    publish: Callable[..., Outcome], broker: Any, first: str
+) -> None:
+    fields = {
+        "employer_id": 'employer_id = { hash = ["employer_id", "sso_account"], hash_as = "doe.employers.v1" }\n',
+        "sso_account": 'sso_account = "sso_account"\nsso_branch = "sso_branch"\n',
+    }
+    mapping = 'record_id = { columns = ["sso_account", "sso_branch"] }\n[fields]\n'
+    mapping += fields.pop(first) + "".join(fields.values())
+    text = "sso_account,sso_branch,employer_id\n7100012345,000000,E-1\n"
+    outcome = publish(text, mapping, EMPLOYER_PAIRS)
+    assert (outcome.published, outcome.rejected) == (1, 0)
+    (row,) = broker.records(EMPLOYER_PAIRS)
+    assert row["record_id"] == "7100012345-000000"
+    assert row["employer_id"] == KeyedHash(KEY)("doe.employers.v1", ["E-1", "7100012345"])

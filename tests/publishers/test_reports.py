@@ -13,6 +13,8 @@ from publishers.employer_pairs import pair
 from typer.testing import CliRunner, Result
 
 from saphan_cli.commands import publish
+from saphan_publishers.reports import Report
+from saphan_publishers.rows import Row, row_warning
 from saphan_publishers.written_aside import WrittenAside
 from saphan_schemas.topics import EMPLOYER_PAIRS
 
@@ -144,3 +146,43 @@ def test_only_the_owner_reads_a_report_also_where_everybody_read_the_one_before(
         write(place, {}).chmod(0o644)
     assert saphan(write(tmp_path / "a.jsonl", bad(1)), "--report", tmp_path / "r.jsonl").exit_code == 4
     assert [stat.S_IMODE(place.stat().st_mode) for place in places] == [0o600] * 3
+
+
+def test_a_file_whose_name_is_no_utf8_is_published_and_told(saphan: Saphan, tmp_path: Path) -> None:
+    source = write(tmp_path / os.fsdecode("ข้อมูล.jsonl".encode("tis_620")), pair(1), bad(2))
+    result = saphan(source, "--report", tmp_path / "r.jsonl", "--json")
+    assert result.exit_code == 4
+    (file,) = json.loads(result.stdout)["files"]
+    assert (file["published"], file["rejected"]) == (1, 1)
+    (problem,) = map(json.loads, (tmp_path / "r.jsonl").read_bytes().splitlines())
+    assert problem["file"] == file["file"]
+    assert file["file"].endswith("\\udcc5.jsonl")
+    assert file["file"] in (tmp_path / "r.summary.txt").read_text("utf-8")
+    (kept,) = (tmp_path / "r.rejected").iterdir()
+    assert ids(kept) == ["PAIR-2"]
+    assert str(kept) in (tmp_path / "r.summary.txt").read_text("utf-8")
+
+
+def test_a_report_that_could_not_be_written_to_its_end_leaves_the_earlier_one(tmp_path: Path) -> None:
+    places = [tmp_path / name for name in ("r.jsonl", "r.summary.txt", "r.rejected/a.jsonl")]
+    for place in places:
+        write(place, "earlier")
+    report = Report(tmp_path / "r.jsonl")
+    report.start_file("a.jsonl")
+    row = Row(1, b"{}\n", {}, [])
+    report.row(row, [], rejected=True)
+    report.note(1, row_warning("any", "", "found", "expected"))
+    report.start_file("\udce0")
+    with pytest.raises(TypeError):
+        report.note(2, row_warning("any", "", "found", "expected"))
+    report.close(["the end"])
+    assert [place.read_text("utf-8") for place in places[:2]] == ['"earlier"\n'] * 2
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_summary_that_cannot_be_written_leaves_the_earlier_one(tmp_path: Path) -> None:
+    earlier = write(tmp_path / "r.summary.txt", "earlier")
+    with pytest.raises(UnicodeEncodeError):
+        Report(tmp_path / "r.jsonl", always=True).close(["\udce0"])
+    assert earlier.read_text("utf-8") == '"earlier"\n'
+    assert not list(tmp_path.rglob("*.partial"))

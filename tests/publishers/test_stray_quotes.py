@@ -75,6 +75,32 @@ def test_a_cell_with_line_breaks_is_read_and_told(publish_files: PublishFiles, t
     assert broker.records(SSO_EMPLOYERS)[0]["name"] == "Saw, Htoo & Paw Ltd."
 
 
+@pytest.mark.parametrize("first_line", ["12/3 Moo 4", "12/3, Moo 4, Soi 5, Baan Suan"])
+def test_a_line_within_a_cell_may_have_as_many_delimiters_as_a_row(
+    publish_files: PublishFiles, tmp_path: Path, broker: Any, first_line: str
+) -> None:
+    row = f'7100000001,"{first_line}\nBan Nuea, Muang, Kanchanaburi, 71000\nThailand",000000,7101'
+    outcome = employers(publish_files, tmp_path / "rows.csv", [row, ",".join(good_row(2))])
+    assert (outcome.rows, outcome.published) == (2, 2)
+    names = [row["name"] for row in broker.records(SSO_EMPLOYERS)]
+    assert names == [f"{first_line} Ban Nuea, Muang, Kanchanaburi, 71000 Thailand", "Employer 2"]
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ('7100000001,"Employer,7101', '7100000009,Employer",000000,7101'),
+        ('7100000001,"Saw, Htoo","000000,7101', '7100000009,Employer,000000,7101"'),
+        ('7100000001,Employer,000000,"7101', '7100000009,Employer"'),
+    ],
+)
+def test_stray_quotes_are_seen_also_where_one_of_their_rows_is_short_or_has_quoted_cells(
+    publish_files: PublishFiles, tmp_path: Path, broker: Any, first: str, last: str
+) -> None:
+    employers(publish_files, tmp_path / "rows.csv", [first, *(",".join(good_row(number)) for number in (2, 3)), last])
+    assert [row["name"] for row in broker.records(SSO_EMPLOYERS)][:2] == ["Employer 2", "Employer 3"]
+
+
 @pytest.mark.parametrize("characters", [140_000, 1_000_000])
 def test_a_long_quoted_cell_is_not_told_as_an_open_quote(
     publish_files: PublishFiles, tmp_path: Path, characters: int
