@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from saphan_publishers.carried_numbers import carried_numbers
 from saphan_publishers.cells import spreadsheet_damage
 from saphan_publishers.record_form import DIGIT_FIELDS, record_form
 from saphan_publishers.rows import row_error
@@ -30,7 +31,7 @@ _USABLE_KINDS = {
 
 
 def admission_problems(feed: str, record: Mapping[str, Any], now_ms: int) -> list[Problem]:
-    """The errors of a record in wire form that the rules of ``link`` do not know; ``now_ms`` is when it is published.
+    """The problems of a record in wire form that the rules of ``link`` do not know; ``now_ms`` is when it is published.
 
     These rules know what day it is, or may become stricter, and ``link`` must read what was published long ago. Pure.
     """
@@ -44,7 +45,7 @@ def admission_problems(feed: str, record: Mapping[str, Any], now_ms: int) -> lis
     ]
     if feed in WORKER_FEEDS and not found:
         found.extend(_unusable_numbers(feed, record))
-    return found
+    return found + carried_numbers(record)
 
 
 def _changes_to_come(record: Mapping[str, Any], now_ms: int) -> Iterator[Problem]:
