@@ -200,7 +200,7 @@ _OF_ADMISSION = (
     ),
     Mutant(
         "an insurance that joins nobody is published", "saphan_publishers.admission",
-        "if given and not any(", "if not given and any(",
+        "        if all(is_given(", "        if not all(is_given(",
         (_ADMISSION + "test_an_insurance_that_can_be_joined_to_nobody_is_refused",),
     ),
     Mutant(
