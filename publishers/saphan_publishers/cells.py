@@ -64,6 +64,8 @@ def code(field: str, text: str, pad: int = 0) -> str:
 def spreadsheet_damage(field: str, text: str) -> Unreadable | None:
     """What a spreadsheet did to a number of this field: it rounded it, or took its leading zeros off."""
     digits = _DIGITS.get(field, 0)
+    if len(text) == digits and text.isdecimal():
+        return None
     plain = _SEPARATORS.sub("", text)
     if len(plain) == digits and plain.isdecimal():
         return None

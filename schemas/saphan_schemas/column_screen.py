@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from saphan_schemas.identifiers import SPECIMENS, is_plain_key, may_carry_person_number, unusual_person_numbers
+from saphan_schemas.identifiers import SPECIMENS, is_plain_key, unusual_person_numbers
 from saphan_schemas.record_checks import CARRIED_CHARACTERS_MIN
 from saphan_schemas.rule_table import (
     FIRST_CHANGE_MS,
@@ -126,8 +126,7 @@ def _unusual_envelopes(_: FeedScreen, columns: Columns) -> Iterator[int]:
     yield from _outside(columns["version"], 1, VERSION_MAX)
     yield from _outside(columns["changed_at"], FIRST_CHANGE_MS, LAST_CHANGE_MS)
     yield from _ill_texts(ids, RECORD_ID_CHARACTERS_MAX)
-    has_letters = "".join({text[:1] for text in ids}).isalpha()
-    if not has_letters or (max(map(len, ids)) > 13 and may_carry_person_number("\n".join(ids))):
+    if not "".join({text[:1] for text in ids}).isalpha():
         yield from _where(ids, lambda text: not is_plain_key(text))
 
 

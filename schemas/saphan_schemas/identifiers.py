@@ -25,21 +25,6 @@ _BLANKS = "\u00a0\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u2
 _DASHES = "-\u00ad\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u002e"
 _STRIPPED = str.maketrans(dict.fromkeys(_BLANKS + _DASHES, ""))
 
-
-def _thirteen_digits(separator: str) -> re.Pattern[str]:
-    """A word of thirteen digits, with letters at most at its ends, or the groups of a Thai card: 1-2345-67890-12-3.
-
-    Digits between letters are a hash's, which must not be refused by chance.
-    """
-    word = r"(?<![^\W_])[^\W\d_]*\d{13}[^\W\d_]*(?![^\W_])"
-    card = rf"(?<!\d)\d{separator}\d{{4}}{separator}\d{{5}}{separator}\d{{2}}{separator}\d(?!\d)"
-    return re.compile(f"{word}|{card}")
-
-
-_THIRTEEN_DIGITS = _thirteen_digits(f"[{re.escape(_BLANKS + _DASHES)}]").finditer
-#: The same before anything is normalised: finds a little more. No match goes over the end of a line.
-_PERHAPS_THIRTEEN = _thirteen_digits(r"[^\w\n]").search
-_NO_DIGITS = re.compile(r"\D+")
 _DOCUMENT_NUMBER = re.compile(r"[A-Z0-9/]{5,24}").fullmatch
 _REAL_DIGIT = re.compile(r"[1-9]").search
 
@@ -160,25 +145,9 @@ def normalise_person_number(text: str) -> str:
     return _plain(text)
 
 
-def carries_person_number(text: str) -> bool:
-    """Whether a person's 13-digit number stands in a text, whatever is around it; also one with a slip in it."""
-    return any(
-        person_number_kind(_NO_DIGITS.sub("", found.group())) in {"person", "check_digit"}
-        for found in _THIRTEEN_DIGITS("".join(map(_narrow, text)))
-    )
-
-
-def may_carry_person_number(text: str) -> bool:
-    """Whether :func:`carries_person_number` is worth asking: true for few others. A text may be many, one a line."""
-    return _PERHAPS_THIRTEEN(text) is not None
-
-
 def is_plain_key(text: str) -> bool:
-    """Whether a text is surely neither a person's number nor carries one: the quick answer for nearly all keys."""
-    if len(text) < 13:
-        return True
-    # All digits is thirteen characters; with a letter in front they are more.
-    return text[0].isalpha() and (len(text) == 13 or not may_carry_person_number(text))
+    """Whether a text is surely no person's number, however that is spelled: the quick answer for nearly all keys."""
+    return len(text) < 13 or text[0].isalpha()
 
 
 def normalise_passport(text: str) -> str:

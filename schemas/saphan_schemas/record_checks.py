@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from saphan_schemas.identifiers import (
-    carries_person_number,
     is_placeholder,
     normalise_passport,
     normalise_person_number,
@@ -33,7 +32,7 @@ _CLASS_NAMES = {
     "date": "a date as YYYY-MM-DD",
     "timestamp-millis": "a time with Z or an offset, such as 2026-03-01T09:30:00+07:00",
 }
-_KEY_ADVICE = "the agency's own number, in letters and digits; a person's number must not be in a message key"
+KEY_ADVICE = "the agency's own number, in letters and digits; a person's number must not be in a message key"
 _THIRTEEN_DIGITS = frozenset(("non_thai_id", "insured_number"))
 
 
@@ -83,25 +82,23 @@ def _record_id(text: str) -> Iterator[Problem]:
     elif has_control_character(text):
         yield error("record_id", "a control character", "visible characters only", "record_id")
     elif _is_personal(text):
-        yield error("record_id", text, _KEY_ADVICE, "key_carries_person")
+        yield error("record_id", text, KEY_ADVICE, "key_carries_person")
 
 
 def _is_personal(text: str) -> bool:
+    # Only the whole key: link must read what was published long ago, so publishing looks for a number in a longer one.
     # With a wrong check digit it is still somebody's number with a slip in it.
-    whole = person_number_kind(normalise_person_number(text)) in {"person", "check_digit"}
-    return whole or carries_person_number(text)
+    return person_number_kind(normalise_person_number(text)) in {"person", "check_digit"}
 
 
 def _carried(record: Mapping[str, Any]) -> Iterator[Problem]:
     key = record["record_id"].upper()
-    # An employer may be a person, and then the number for taxes is the citizen's.
-    names = (*PERSON_FIELDS, "tax_id") if record.get("id_type") == "person" else PERSON_FIELDS
-    for name in names:
+    for name in PERSON_FIELDS:
         value = record.get(name)
         if value is not None:
             number = normalise_passport(value)
             if len(number) >= CARRIED_CHARACTERS_MIN and number in key:
-                yield error("record_id", record["record_id"], _KEY_ADVICE, "key_carries_person")
+                yield error("record_id", record["record_id"], KEY_ADVICE, "key_carries_person")
                 return
 
 
@@ -148,7 +145,7 @@ def _unfitting(record: Mapping[str, Any]) -> Iterator[Problem]:
         )  # fmt: skip
     employer_id = record.get("employer_id")
     if employer_id is not None and _is_personal(employer_id):
-        yield error("employer_id", employer_id, _KEY_ADVICE, "key_carries_person")
+        yield error("employer_id", employer_id, KEY_ADVICE, "key_carries_person")
     yield from _tax_id(record.get("tax_id"), record.get("id_type"))
 
 

@@ -120,11 +120,8 @@ def _employer_agrees(employer_id: str | None) -> bool:
     return employer_id is None or is_plain_key(employer_id)
 
 
-def _tax_id_agrees(tax_id: str | None, id_type: str | None, record_id: str) -> bool:
-    # A number of this kind is 13 digits as it stands.
-    return tax_id is None or (
-        person_number_kind(tax_id) == id_type and (id_type == "juristic" or tax_id not in record_id)
-    )
+def _tax_id_agrees(tax_id: str | None, id_type: str | None) -> bool:
+    return tax_id is None or person_number_kind(tax_id) == id_type
 
 
 def _insurance_agrees(section: str | None, account: str | None, branch: str | None, start_date: int | None) -> bool:
@@ -132,7 +129,7 @@ def _insurance_agrees(section: str | None, account: str | None, branch: str | No
 
 
 _OF_EMPLOYER = Agreement(("employer_id",), _employer_agrees)
-_OF_TAX_ID = Agreement(("tax_id", "id_type", "record_id"), _tax_id_agrees)
+_OF_TAX_ID = Agreement(("tax_id", "id_type"), _tax_id_agrees)
 _AGREEMENTS: dict[str, Agreement] = {
     EMPLOYMENTS: _OF_EMPLOYER,
     INSPECTIONS: _OF_EMPLOYER,

@@ -11,6 +11,7 @@ _EPOCH = date(1970, 1, 1)
 _EPOCH_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 #: Thailand keeps UTC+7 all year.
 BANGKOK_OFFSET = timedelta(hours=7)
+_BANGKOK_OFFSET_MS = BANGKOK_OFFSET // timedelta(milliseconds=1)
 #: The kind of a field that is an array of bytes.
 _BYTES_ARRAY = "array of bytes"
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -61,12 +62,12 @@ def format_time_ms(ms: int) -> str:
 
 def bangkok_day(ms: int) -> int:
     """Days since 1970-01-01 of the Bangkok calendar day that holds this moment."""
-    return (ms + BANGKOK_OFFSET // timedelta(milliseconds=1)) // DAY_MS
+    return (ms + _BANGKOK_OFFSET_MS) // DAY_MS
 
 
 def bangkok_midnight_ms(day: int) -> int:
     """The moment (ms UTC) at which the Bangkok calendar day ``day`` begins."""
-    return day * DAY_MS - BANGKOK_OFFSET // timedelta(milliseconds=1)
+    return day * DAY_MS - _BANGKOK_OFFSET_MS
 
 
 def logical_type(avro_type: Any) -> str:

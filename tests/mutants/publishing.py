@@ -100,8 +100,8 @@ _OF_NUMBERS = (
     ),
     Mutant(
         "a person's number may be a record's id", "saphan_schemas.record_checks",
-        'yield error("record_id", text, _KEY_ADVICE, "key_carries_person")',
-        'yield warning("record_id", text, _KEY_ADVICE, "key_carries_person")',
+        'yield error("record_id", text, KEY_ADVICE, "key_carries_person")',
+        'yield warning("record_id", text, KEY_ADVICE, "key_carries_person")',
         (_LINES + "test_a_persons_number_as_key_is_rejected",),
     ),
     Mutant(
@@ -198,6 +198,7 @@ _OF_CLOCKS = (
 )  # fmt: skip
 
 _STRAY = "publishers/test_stray_quotes.py::"
+_CARRIED = "publishers/test_carried_numbers.py::"
 _ADMISSION = "publishers/test_admission.py::"
 
 _DAMAGED = "publishers/test_damaged_monthly_file.py::"
@@ -230,7 +231,7 @@ _OF_ADMISSION = (
     ),
     Mutant(
         "an insurance that joins nobody is published", "saphan_publishers.admission",
-        "if given and not any(", "if not given and any(",
+        "        if all(is_given(", "        if not all(is_given(",
         (_ADMISSION + "test_an_insurance_that_can_be_joined_to_nobody_is_refused",),
     ),
     Mutant(
@@ -239,9 +240,35 @@ _OF_ADMISSION = (
         (_ADMISSION + "test_a_change_that_is_still_to_come_is_refused_but_for_a_clock_that_is_a_day_ahead",),
     ),
     Mutant(
-        "a key may carry a number of a person behind a prefix", "saphan_schemas.record_checks",
-        "return whole or carries_person_number(text)", "return whole",
-        ("schemas/test_rules.py::test_a_bad_envelope_keeps_the_record_out",),
+        "a record's own number may stand in its key", "saphan_publishers.carried_numbers",
+        "if _holds_own_number(key, record) or any(", "if any(",
+        (_CARRIED + "test_a_record_s_own_number_in_a_key_is_refused",),
+    ),
+    Mutant(
+        "a number in the groups of a card may stand in a key", "saphan_publishers.carried_numbers",
+        " or any(map(_is_persons, _CARDS(key))):", ":",
+        (_CARRIED + "test_a_number_that_is_another_s_is_refused_as_a_card_shows_it_and_else_told",),
+    ),
+    Mutant(
+        "nobody is told of a person's number behind a prefix", "saphan_publishers.carried_numbers",
+        "elif any(map(_is_persons, _WORDS(key))):", "elif key in _WORDS(key):",
+        (_CARRIED + "test_a_number_that_is_another_s_is_refused_as_a_card_shows_it_and_else_told",),
+    ),
+    Mutant(
+        "every number of thirteen digits in a key is told", "saphan_publishers.carried_numbers",
+        'return person_number_kind(number) == "person" and has_right_check_digit(number)', "return len(number) == _DIGITS",
+        (_CARRIED + "test_counters_dates_and_times_behind_a_prefix_go_out_and_link_reads_them",),
+    ),
+    Mutant(
+        "a row is kept out for a number that may be a person's by chance", "saphan_publishers.carried_numbers",
+        'row_warning("key_may_carry_person"', 'row_error("key_may_carry_person"',
+        (_CARRIED + "test_counters_dates_and_times_behind_a_prefix_go_out_and_link_reads_them",),
+    ),
+    Mutant(
+        "link refuses what was published under a longer key", "saphan_schemas.record_checks",
+        "person_number_kind(normalise_person_number(text)) in",
+        "person_number_kind(normalise_person_number(text)[-13:]) in",
+        ("schemas/test_rules.py::test_a_longer_key_is_no_person_s_number_whatever_is_in_it",),
     ),
 )  # fmt: skip
 

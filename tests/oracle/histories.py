@@ -31,7 +31,8 @@ class _World:
         self.draw = random.Random(seed)
         self.people = self.draw.choice((5, 6, 8, 10, 12, 16, 25, 40))
         self.often = {name: self.draw.choice((0.0, 0.05, 0.15, 0.35)) for name in _TROUBLES}
-        self.employers = [f"EMP-{letter}" for letter in "ABCD"[: self.draw.randint(2, 4)]]
+        # One of them looks like a person's number behind a prefix, which link must read.
+        self.employers = ["EMP-A", f"EMP-{_person_number(4)}", "EMP-C", "EMP-D"][: self.draw.randint(2, 4)]
         self.accounts = [(f"71000000{n}{n}", self.draw.choice(("000000", "000001"))) for n in range(1, 6)]
         # The draw decides how near an office's number comes to the eight birth dates that make it nobody's.
         self.office_share = self.draw.choice((0.0, 0.0, 0.15, 0.4, 0.7))
@@ -218,7 +219,7 @@ _WRONGS: dict[str, list[dict[str, Any]]] = {
     INSURED: [{"section": "44"}, {"section": "33", "start_date": None}, {"non_thai_id": COMPANY}, {"sso_branch": "1"}],
     PERMITS: [{"nationality": "Mmr"}, {"birth_date": "2533-05-01"}, {"version": 0}, {"full_name": "A\nB"}],
     PAID: [{"month": "2569-01"}, {"wage_satang": -1}, {"insured_number": "-"}],
-    PAIRS: [{"employer_id": None}, {"sso_account": "71-0"}, {"employer_id": f"EMP-{_person_number(3)}"}],
+    PAIRS: [{"employer_id": None}, {"sso_account": "71-0"}, {"employer_id": _person_number(3)}],
     COVER: [{"valid_from": "2027-01-01", "valid_until": "2026-01-01"}, {"sex": "X"}],
 }
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from in_process import EMPLOYMENTS, job, permit
+from in_process import EMPLOYMENTS, insured, job, pair, permit
 from log_record import LogRecord
 
 from saphan_projections.kept import kept_of, pack_kept
@@ -95,6 +95,37 @@ def test_the_content_of_a_record_is_the_same_whatever_number_its_schema_has() ->
         CODEC, chunk(EMPLOYMENTS, (b"E-1", encoded(EMPLOYMENTS, job(1, "EMP-B")))), MESSAGE_BYTES_MAX
     ).events.row(0)
     assert usual.content_hash == other.content_hash != changed.content_hash
+
+
+#: Keys that agencies count up, which look like a person's number behind a prefix or in front of a suffix.
+USUAL_KEYS = [
+    form.format(number)
+    for number in range(0, 1_000, 7)
+    for form in (
+        "I-1767018326{:03d}",  # a time in milliseconds
+        "I-2569010112{:03d}",  # a Buddhist date and a counter
+        "I-{:013d}", "I-0011037{:06d}", "job_1103700000{:03d}", "1103700000{:03d}_x", "ก1103700000{:03d}",
+        "E-1 1037 00{:03d} 01 1",
+    )
+]  # fmt: skip
+
+
+def test_a_key_with_thirteen_digits_in_it_is_read_and_so_is_the_deletion_of_its_record() -> None:
+    messages = [
+        (key.encode(), encoded(INSURED_PERSONS, said | {"record_id": key}))
+        for key in USUAL_KEYS
+        for said in (insured(1), {"version": 2, "deleted": True})
+    ]
+    found = read_feed_chunk(CODEC, chunk(INSURED_PERSONS, *messages), MESSAGE_BYTES_MAX)
+    assert found.refusals == []
+    assert len(found.events.offset) == len(messages)
+
+
+@pytest.mark.parametrize(("topic", "record"), [(EMPLOYMENTS, job(1)), (EMPLOYER_PAIRS, pair())])
+def test_an_employer_s_key_with_thirteen_digits_in_it_is_read(topic: str, record: dict[str, Any]) -> None:
+    key = record["record_id"].encode()
+    messages = [(key, encoded(topic, {**record, "employer_id": employer})) for employer in USUAL_KEYS]
+    assert read_feed_chunk(CODEC, chunk(topic, *messages), MESSAGE_BYTES_MAX).refusals == []
 
 
 @settings(max_examples=200, deadline=None)
