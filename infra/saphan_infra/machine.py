@@ -199,10 +199,15 @@ def broker_findings(settings: Settings) -> Iterator[Finding]:
 def process_findings(settings: Settings) -> Iterator[Finding]:
     """How the platform's processes are, when a supervisor of this data directory runs."""
     from saphan_infra.roles import roles_of
-    from saphan_infra.supervisor import role_statuses, supervisor_process
+    from saphan_infra.supervisor import preparing_process, role_statuses, supervisor_process
 
     if supervisor_process(settings.data_dir) is None:
         yield Finding("processes", "not checked", "the platform is not up", "`saphan up` starts it.")
+        return
+    preparing = preparing_process(settings.data_dir)
+    if preparing is not None:
+        found = f"process {preparing.pid} is starting the platform and waits for Kafka or the database"
+        yield Finding("processes", "warning", found, "What is wrong with those is said above; `saphan down` ends it.")
         return
     for row in role_statuses(settings.data_dir, roles_of(settings)):
         restarts = f", started again {row.restarts} times" if row.restarts else ""

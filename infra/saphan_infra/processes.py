@@ -23,7 +23,7 @@ from saphan_infra.supervisor import Supervisor, role_statuses, supervisor_proces
 from saphan_schemas.topics import TOPICS
 
 _READY_SECONDS = 90
-_SUPERVISOR_PATIENCE_SECONDS = 120
+SUPERVISOR_PATIENCE_SECONDS = 120
 #: What the platform itself keeps in a data directory; `clear_data` deletes exactly these.
 _STATE_DIRECTORIES = ("kafka", "postgres", "faust", "run", "logs")
 _STATE_FILES = tuple(
@@ -78,31 +78,39 @@ class Platform:
         ``postgres``: keep the state in a local PostgreSQL from now on. Raises PlatformRunning, SettingsError and
         ServiceUnavailable; what was started is stopped again then.
         """
+        stop = stop or threading.Event()
         self._take_lock()
         try:
-            self.start_services(postgres=postgres)
             self._supervisor = Supervisor(
                 self._settings.data_dir, self._roles, self._command, child_environment(self._settings), self._report
             )
+            # Kafka may be away for hours: `down` must find who waits for it.
+            self._supervisor.take_charge()
+            self._start_services(stop, postgres=postgres)
+            if stop.is_set():
+                return
             self._supervisor.start()
             self._watch = ServiceWatch(self._local_services(), self._report)
             self._watch.start()
-            self._wait_until_ready(self._supervisor, stop or threading.Event())
+            self._wait_until_ready(self._supervisor, stop)
         except BaseException:
             self.stop()
             raise
 
-    def start_services(self, *, postgres: bool = False) -> None:
-        """Start the local broker and database, where the settings mean those, and make the topics."""
+    def _start_services(self, stop: threading.Event, *, postgres: bool) -> None:
+        """Start the local broker and database, where the settings mean those, and make the topics; less if ``stop`` is set."""
         settings = self._settings
         if postgres:
             _refuse_second_database(settings)
             self.database.start()
         for service in self._local_services().values():
+            if stop.is_set():
+                return
             service.start()
         security = kafka_python_security(settings)
-        wait_for_broker(settings.bootstrap, on_wait=self._report, security=security)
-        ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
+        wait_for_broker(settings.bootstrap, on_wait=self._report, security=security, stop=stop)
+        if not stop.is_set():
+            ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
 
     def stop(self) -> None:
         """Stop the processes in reverse order, then the local database and broker. Data stays."""
@@ -211,7 +219,8 @@ def take_down(settings: Settings, report: Report = to_stderr) -> list[str]:
     running += ["kafka"] if local_kafka(settings, report).process else []
     supervisor = supervisor_process(settings.data_dir)
     if supervisor is not None:
-        supervisor.end(_SUPERVISOR_PATIENCE_SECONDS)
+        running.append("supervisor")
+        supervisor.end(SUPERVISOR_PATIENCE_SECONDS)
     Supervisor(settings.data_dir, (), (), {}, report).end_leftovers()
     stop_services(settings, report)
     return running
