@@ -1,5 +1,6 @@
 """What `up` and `demo` start and `down` ends: the local broker, the local database and the platform's processes."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -19,7 +20,7 @@ from saphan_infra.private_dirs import make_private
 from saphan_infra.roles import Role, RoleStatus, log_path, roles_of
 from saphan_infra.service_watch import LocalService, ServiceWatch
 from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, SettingsError, environment_of
-from saphan_infra.supervisor import Supervisor, role_statuses, supervisor_process
+from saphan_infra.supervisor import Supervisor, is_full, make_room, role_statuses, supervisor_process
 from saphan_schemas.topics import TOPICS
 
 _READY_SECONDS = 90
@@ -79,7 +80,7 @@ class Platform:
         ServiceUnavailable; what was started is stopped again then.
         """
         stop = stop or threading.Event()
-        self._take_lock()
+        self._lock_file = _locked(self._settings)
         try:
             self._supervisor = Supervisor(
                 self._settings.data_dir, self._roles, self._command, child_environment(self._settings), self._report
@@ -145,21 +146,6 @@ class Platform:
             found["Kafka"] = self.broker
         return found
 
-    def _take_lock(self) -> None:
-        path = self._settings.data_dir / "run" / "platform.lock"
-        make_private(path.parent)
-        handle = path.open("w")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.close()
-            message = (
-                f"The platform of {self._settings.data_dir} runs already. `saphan status` shows it, `saphan down` ends it; "
-                "another one needs its own SAPHAN_DATA_DIR."
-            )
-            raise PlatformRunning(message) from None
-        self._lock_file = handle
-
     def _wait_until_ready(self, supervisor: Supervisor, stop: threading.Event) -> None:
         def settled() -> bool:
             return stop.is_set() or not supervisor.pending() or bool(supervisor.given_up())
@@ -173,6 +159,32 @@ class Platform:
             ends = "\n".join(f"The end of {log}:\n{tail(log)}" for _, log in logs)
             message = f"These did not come up: {', '.join(late)}. `saphan doctor` looks for the cause.\n{ends}"
             raise RoleFailed(message)
+
+
+def make_room_in_log(settings: Settings) -> None:
+    """Move a supervisor's log that is full, unless it is in use: whoever follows it would see nothing more."""
+    log = log_path(settings.data_dir, "supervisor")
+    # Only then: another start that finds the lock taken for a moment gives up.
+    if is_full(log):
+        with contextlib.suppress(PlatformRunning), _locked(settings):
+            make_room(log)
+
+
+def _locked(settings: Settings) -> IO[str]:
+    """The lock of whoever runs the platform, until it is closed. Raises PlatformRunning."""
+    path = settings.data_dir / "run" / "platform.lock"
+    make_private(path.parent)
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        message = (
+            f"The platform of {settings.data_dir} runs already. `saphan status` shows it, `saphan down` ends it; "
+            "another one needs its own SAPHAN_DATA_DIR."
+        )
+        raise PlatformRunning(message) from None
+    return handle
 
 
 def child_environment(settings: Settings) -> dict[str, str]:

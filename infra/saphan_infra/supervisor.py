@@ -153,8 +153,7 @@ class Supervisor:
     def _spawn(self, child: _Child) -> None:
         """Start its process and note it. Raises OSError; then no process of it runs."""
         log = log_path(self.data_dir, child.role.name)
-        if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
-            log.replace(log.with_suffix(".log.1"))
+        make_room(log)
         with log.open("ab") as output:
             # A session of its own: Ctrl-C reaches the supervisor, which stops its children in order.
             child.process = subprocess.Popen(  # noqa: S603
@@ -186,6 +185,17 @@ class Supervisor:
         }
         me = OwnedProcess.of(os.getpid())
         write_json(self.data_dir / "run" / STATE_FILE, {"pid": me.pid, "started": me.started, "roles": roles})
+
+
+def is_full(log: Path) -> bool:
+    """Whether a log is to be moved before its process is started again."""
+    return log.exists() and log.stat().st_size > _LOG_BYTES_MAX
+
+
+def make_room(log: Path) -> None:
+    """Keep a full log as the one before."""
+    if is_full(log):
+        log.replace(log.with_suffix(".log.1"))
 
 
 def _end(child: _Child) -> None:

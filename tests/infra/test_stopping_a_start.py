@@ -17,7 +17,8 @@ from typer.testing import CliRunner, Result
 from saphan_cli.commands import demo, doctor, status, up
 from saphan_infra.kafka_admin import wait_for_broker
 from saphan_infra.owned_process import OwnedProcess, wait_until, write_json
-from saphan_infra.processes import Platform
+from saphan_infra.private_dirs import make_private
+from saphan_infra.processes import Platform, _locked, make_room_in_log
 from saphan_infra.roles import Role, log_path
 from saphan_infra.settings import Settings, unknown_variables
 from saphan_infra.supervisor import role_statuses, supervisor_process
@@ -91,6 +92,19 @@ def test_up_gives_up_with_the_code_for_kafka_and_leaves_nothing_that_would_start
     given_up = saphan("up")
     assert (given_up.exit_code, "did not come up within" in given_up.stderr) == (3, True)
     assert supervisor_process(tmp_path / "data") is None
+
+
+def test_a_full_log_of_the_supervisor_is_moved_unless_a_platform_uses_it(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "data")
+    log = log_path(settings.data_dir, "supervisor")
+    make_private(log.parent)
+    with log.open("wb") as full:
+        full.truncate(20_000_001)
+    with _locked(settings):
+        make_room_in_log(settings)
+        assert log.exists()
+    make_room_in_log(settings)
+    assert [path.name for path in log.parent.iterdir()] == ["supervisor.log.1"]
 
 
 def test_waiting_for_a_broker_ends_when_it_is_told_to() -> None:

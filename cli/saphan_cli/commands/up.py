@@ -97,11 +97,13 @@ def _start_in_background(settings: "Settings", *, postgres: bool) -> None:
     """Run `up --foreground` in a session of its own, show what it says, return when it has started everything."""
     from saphan_infra.owned_process import tail, wait_until
     from saphan_infra.private_dirs import make_private
+    from saphan_infra.processes import make_room_in_log
     from saphan_infra.roles import log_path
     from saphan_infra.supervisor import role_statuses
 
     log = log_path(settings.data_dir, "supervisor")
     make_private(log.parent)
+    make_room_in_log(settings)
     # Added to, never emptied: another `up` may be starting the platform and follow the same log.
     with log.open("ab") as output:
         begins = output.tell()
