@@ -170,8 +170,10 @@ def _down(*, as_json: bool) -> None:
     from saphan_cli.output import print_json
     from saphan_infra.processes import take_down
     from saphan_infra.settings import load_settings
+    from saphan_infra.writable import require_readable
 
     settings = load_settings()
+    require_readable(settings)
     ended = take_down(settings, _tell)
     if as_json:
         print_json({"ended": ended})
