@@ -3,8 +3,10 @@
 Arguments: "run" or "test" (which packages), and the stamp to leave when they are installed.
 """
 
+import contextlib
 import fcntl
 import os
+import pwd
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -19,7 +21,7 @@ _LOCKS = {"run": "requirements.lock", "test": "requirements-test.lock"}
 def main(group: str, stamp: str) -> int:
     """Make what is missing, one process at a time. The exit code."""
     state = CHECKOUT / ".saphan"
-    state.mkdir(mode=0o700, exist_ok=True)
+    _make_private(state)
     with (state / "environment.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if _stamp_path(group).is_file() and _stamp_path(group).read_text(encoding="utf-8") == stamp:
@@ -37,6 +39,17 @@ def main(group: str, stamp: str) -> int:
         for name in ("run", group):
             _stamp_path(name).write_text(stamp, encoding="utf-8")
     return 0
+
+
+def _make_private(directory: Path) -> None:
+    """For its owner alone. Root's PostgreSQL runs as `nobody`, who must pass through: as saphan_infra.private_dirs does it."""
+    if directory.exists():
+        return
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if os.geteuid() == 0:
+        with contextlib.suppress(KeyError):
+            os.chown(directory, -1, pwd.getpwnam("nobody").pw_gid)
+            directory.chmod(0o710)
 
 
 def _make(group: str) -> None:

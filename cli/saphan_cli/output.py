@@ -58,8 +58,10 @@ def settings() -> "Settings":
     from saphan_infra.logs import configure, quiet_clients
     from saphan_infra.schema_ids import use_schema_ids
     from saphan_infra.settings import load_settings
+    from saphan_infra.writable import require_readable
 
     found = load_settings()
+    require_readable(found)
     use_schema_ids(found)
     configure(found.log_level, found.log_format)
     if found.log_level != "DEBUG":

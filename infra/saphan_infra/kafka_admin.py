@@ -2,6 +2,7 @@
 
 import socket
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,15 +99,17 @@ def wait_for_broker(
     timeout_seconds: float | None = None,
     on_wait: Callable[[str], None] | None = None,
     security: Security | None = None,
+    stop: threading.Event | None = None,
 ) -> None:
-    """Return when the broker answers; try again with growing pauses and say so each time.
+    """Return when the broker answers, or ``stop`` is set; try again with growing pauses and say so each time.
 
     ``timeout_seconds`` None: for ever. ``on_wait`` gets each message (default: stderr). Raises BrokerUnavailable.
     """
     tell = on_wait or _to_stderr
+    stop = stop or threading.Event()
     deadline = None if timeout_seconds is None else monotonic_seconds() + timeout_seconds
     pause_seconds = _WAIT_SECONDS_FIRST
-    while True:
+    while not stop.is_set():
         try:
             with administrator(bootstrap, security, _TRY_SECONDS_MAX) as client:
                 client.describe_cluster()
@@ -114,7 +117,7 @@ def wait_for_broker(
             if deadline is not None and monotonic_seconds() + pause_seconds > deadline:
                 raise
             tell(f"{error} Trying again in {pause_seconds:g} s.")
-            wait_seconds(pause_seconds)
+            stop.wait(pause_seconds)
             pause_seconds = min(pause_seconds * 2, _WAIT_SECONDS_MAX)
         else:
             return

@@ -13,7 +13,7 @@ from saphan_infra.availability import BrokerUnavailable
 from saphan_infra.clock import now_ms
 from saphan_infra.owned_process import free_port
 from saphan_infra.setting_conflicts import delivery_conflict
-from saphan_infra.settings import DEVELOPMENT_PSEUDONYM_KEY, Settings, unknown_variables
+from saphan_infra.settings import DEVELOPMENT_PSEUDONYM_KEY, Settings, SettingsError, unknown_variables
 
 _GIB = 1024**3
 _DISK_BYTES_WRONG = _GIB // 2
@@ -199,10 +199,21 @@ def broker_findings(settings: Settings) -> Iterator[Finding]:
 def process_findings(settings: Settings) -> Iterator[Finding]:
     """How the platform's processes are, when a supervisor of this data directory runs."""
     from saphan_infra.roles import roles_of
-    from saphan_infra.supervisor import role_statuses, supervisor_process
+    from saphan_infra.supervisor import preparing_process, role_statuses, supervisor_process
+    from saphan_infra.writable import require_readable
 
+    try:
+        require_readable(settings)
+    except SettingsError as error:
+        yield Finding("processes", "not checked", "this user may not look", str(error))
+        return
     if supervisor_process(settings.data_dir) is None:
         yield Finding("processes", "not checked", "the platform is not up", "`saphan up` starts it.")
+        return
+    preparing = preparing_process(settings.data_dir)
+    if preparing is not None:
+        found = f"process {preparing.pid} is starting the platform and waits for Kafka or the database"
+        yield Finding("processes", "warning", found, "What is wrong with those is said above; `saphan down` ends it.")
         return
     for row in role_statuses(settings.data_dir, roles_of(settings)):
         restarts = f", started again {row.restarts} times" if row.restarts else ""

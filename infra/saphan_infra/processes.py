@@ -1,5 +1,6 @@
 """What `up` and `demo` start and `down` ends: the local broker, the local database and the platform's processes."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -19,11 +20,11 @@ from saphan_infra.private_dirs import make_private
 from saphan_infra.roles import Role, RoleStatus, log_path, roles_of
 from saphan_infra.service_watch import LocalService, ServiceWatch
 from saphan_infra.settings import CONFIG_VARIABLE, ENV_PREFIX, Settings, SettingsError, environment_of
-from saphan_infra.supervisor import Supervisor, role_statuses, supervisor_process
+from saphan_infra.supervisor import Supervisor, is_full, make_room, role_statuses, supervisor_process
 from saphan_schemas.topics import TOPICS
 
 _READY_SECONDS = 90
-_SUPERVISOR_PATIENCE_SECONDS = 120
+SUPERVISOR_PATIENCE_SECONDS = 120
 #: What the platform itself keeps in a data directory; `clear_data` deletes exactly these.
 _STATE_DIRECTORIES = ("kafka", "postgres", "faust", "run", "logs")
 _STATE_FILES = tuple(
@@ -78,31 +79,39 @@ class Platform:
         ``postgres``: keep the state in a local PostgreSQL from now on. Raises PlatformRunning, SettingsError and
         ServiceUnavailable; what was started is stopped again then.
         """
-        self._take_lock()
+        stop = stop or threading.Event()
+        self._lock_file = _locked(self._settings)
         try:
-            self.start_services(postgres=postgres)
             self._supervisor = Supervisor(
                 self._settings.data_dir, self._roles, self._command, child_environment(self._settings), self._report
             )
+            # Kafka may be away for hours: `down` must find who waits for it.
+            self._supervisor.take_charge()
+            self._start_services(stop, postgres=postgres)
+            if stop.is_set():
+                return
             self._supervisor.start()
             self._watch = ServiceWatch(self._local_services(), self._report)
             self._watch.start()
-            self._wait_until_ready(self._supervisor, stop or threading.Event())
+            self._wait_until_ready(self._supervisor, stop)
         except BaseException:
             self.stop()
             raise
 
-    def start_services(self, *, postgres: bool = False) -> None:
-        """Start the local broker and database, where the settings mean those, and make the topics."""
+    def _start_services(self, stop: threading.Event, *, postgres: bool) -> None:
+        """Start the local broker and database, where the settings mean those, and make the topics; less if ``stop`` is set."""
         settings = self._settings
         if postgres:
             _refuse_second_database(settings)
             self.database.start()
         for service in self._local_services().values():
+            if stop.is_set():
+                return
             service.start()
         security = kafka_python_security(settings)
-        wait_for_broker(settings.bootstrap, on_wait=self._report, security=security)
-        ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
+        wait_for_broker(settings.bootstrap, on_wait=self._report, security=security, stop=stop)
+        if not stop.is_set():
+            ensure_topics(settings.bootstrap, TOPICS.values(), settings.replication_factor, security)
 
     def stop(self) -> None:
         """Stop the processes in reverse order, then the local database and broker. Data stays."""
@@ -137,21 +146,6 @@ class Platform:
             found["Kafka"] = self.broker
         return found
 
-    def _take_lock(self) -> None:
-        path = self._settings.data_dir / "run" / "platform.lock"
-        make_private(path.parent)
-        handle = path.open("w")
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            handle.close()
-            message = (
-                f"The platform of {self._settings.data_dir} runs already. `saphan status` shows it, `saphan down` ends it; "
-                "another one needs its own SAPHAN_DATA_DIR."
-            )
-            raise PlatformRunning(message) from None
-        self._lock_file = handle
-
     def _wait_until_ready(self, supervisor: Supervisor, stop: threading.Event) -> None:
         def settled() -> bool:
             return stop.is_set() or not supervisor.pending() or bool(supervisor.given_up())
@@ -165,6 +159,32 @@ class Platform:
             ends = "\n".join(f"The end of {log}:\n{tail(log)}" for _, log in logs)
             message = f"These did not come up: {', '.join(late)}. `saphan doctor` looks for the cause.\n{ends}"
             raise RoleFailed(message)
+
+
+def make_room_in_log(settings: Settings) -> None:
+    """Move a supervisor's log that is full, unless it is in use: whoever follows it would see nothing more."""
+    log = log_path(settings.data_dir, "supervisor")
+    # Only then: another start that finds the lock taken for a moment gives up.
+    if is_full(log):
+        with contextlib.suppress(PlatformRunning), _locked(settings):
+            make_room(log)
+
+
+def _locked(settings: Settings) -> IO[str]:
+    """The lock of whoever runs the platform, until it is closed. Raises PlatformRunning."""
+    path = settings.data_dir / "run" / "platform.lock"
+    make_private(path.parent)
+    handle = path.open("w")
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        handle.close()
+        message = (
+            f"The platform of {settings.data_dir} runs already. `saphan status` shows it, `saphan down` ends it; "
+            "another one needs its own SAPHAN_DATA_DIR."
+        )
+        raise PlatformRunning(message) from None
+    return handle
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
@@ -211,7 +231,8 @@ def take_down(settings: Settings, report: Report = to_stderr) -> list[str]:
     running += ["kafka"] if local_kafka(settings, report).process else []
     supervisor = supervisor_process(settings.data_dir)
     if supervisor is not None:
-        supervisor.end(_SUPERVISOR_PATIENCE_SECONDS)
+        running.append("supervisor")
+        supervisor.end(SUPERVISOR_PATIENCE_SECONDS)
     Supervisor(settings.data_dir, (), (), {}, report).end_leftovers()
     stop_services(settings, report)
     return running

@@ -22,7 +22,7 @@ class Role(NamedTuple):
 class RoleStatus:
     """What is known of one role's process.
 
-    ``state``: "running", "starting" (has not announced itself), "stopped". ``started_at`` is in ms since 1970.
+    ``state``: "running", "starting" (has not announced itself, or waits for its supervisor), "stopped". ``started_at`` is in ms since 1970.
     """
 
     role: str

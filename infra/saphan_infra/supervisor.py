@@ -57,9 +57,14 @@ class Supervisor:
     def __post_init__(self) -> None:
         self.report = unfailing(self.report)
 
-    def start(self) -> None:
-        """Start every role, after ending what a supervisor that was killed has left behind, and watch them."""
+    def take_charge(self) -> None:
+        """End what a supervisor that was killed has left behind. From now on others find this one, which starts nothing yet."""
         self.end_leftovers()
+        self._write_state()
+
+    def start(self) -> None:
+        """Take charge, start every role and watch them."""
+        self.take_charge()
         make_private(self.data_dir / "logs")
         self._stopping.clear()
         with self._lock:
@@ -148,8 +153,7 @@ class Supervisor:
     def _spawn(self, child: _Child) -> None:
         """Start its process and note it. Raises OSError; then no process of it runs."""
         log = log_path(self.data_dir, child.role.name)
-        if log.exists() and log.stat().st_size > _LOG_BYTES_MAX:
-            log.replace(log.with_suffix(".log.1"))
+        make_room(log)
         with log.open("ab") as output:
             # A session of its own: Ctrl-C reaches the supervisor, which stops its children in order.
             child.process = subprocess.Popen(  # noqa: S603
@@ -183,6 +187,17 @@ class Supervisor:
         write_json(self.data_dir / "run" / STATE_FILE, {"pid": me.pid, "started": me.started, "roles": roles})
 
 
+def is_full(log: Path) -> bool:
+    """Whether a log is to be moved before its process is started again."""
+    return log.exists() and log.stat().st_size > _LOG_BYTES_MAX
+
+
+def make_room(log: Path) -> None:
+    """Keep a full log as the one before."""
+    if is_full(log):
+        log.replace(log.with_suffix(".log.1"))
+
+
 def _end(child: _Child) -> None:
     process = child.process
     if process is None or process.poll() is not None:
@@ -201,17 +216,24 @@ def supervisor_process(data_dir: Path) -> OwnedProcess | None:
     return process if process is not None and process.alive() else None
 
 
+def preparing_process(data_dir: Path) -> OwnedProcess | None:
+    """The running supervisor that has started no role yet, because Kafka or the database is not there; else None."""
+    begun = read_json(data_dir / "run" / STATE_FILE).get("roles")
+    return None if begun else supervisor_process(data_dir)
+
+
 def role_statuses(data_dir: Path, roles: Sequence[Role]) -> list[RoleStatus]:
     """How each role is, read from the state files: by any process, also after the supervisor was killed."""
     supervised = read_json(data_dir / "run" / STATE_FILE).get("roles", {})
     names = list(dict.fromkeys([*(role.name for role in roles), *supervised]))
-    return [_status(data_dir, name, supervised.get(name, {})) for name in names]
+    not_yet = "stopped" if preparing_process(data_dir) is None else "starting"
+    return [_status(data_dir, name, supervised.get(name, {}), not_yet) for name in names]
 
 
-def _status(data_dir: Path, name: str, supervised: Mapping[str, int | str]) -> RoleStatus:
+def _status(data_dir: Path, name: str, supervised: Mapping[str, int | str], not_yet: str) -> RoleStatus:
     values = read_json(state_path(data_dir, name))
     process = announced(data_dir, name)
-    state = "stopped" if process is None else "running"
+    state = not_yet if process is None else "running"
     begun = OwnedProcess.named_in(supervised)
     if process is None and begun is not None and begun.alive():
         state, process = "starting", begun

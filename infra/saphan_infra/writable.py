@@ -1,6 +1,7 @@
-"""Whether the data directory can be written to, which is asked before anything is started or stored there."""
+"""Whether the data directory can be written to or looked into, which is asked before anything is stored or read there."""
 
 import os
+from pathlib import Path
 
 from saphan_infra.private_dirs import make_private
 from saphan_infra.settings import Settings, SettingsError, load_settings
@@ -24,6 +25,26 @@ def require_data_dir(settings: Settings) -> None:
         raise _unusable(settings, f"cannot be made ({error.strerror})") from None
     if not os.access(path, os.W_OK | os.X_OK):
         raise _unusable(settings, "this user may not write to")
+
+
+def require_readable(settings: Settings) -> None:
+    """Raises SettingsError where the data directory is there and this user may not look into it: it would seem empty."""
+    path = settings.data_dir
+    for part in (path, path / "run", path / "kafka"):
+        if not _may_enter(part):
+            message = (
+                f"SAPHAN_DATA_DIR: {part} belongs to another user, who alone may enter it. Run this as the user who runs "
+                "the platform, or set SAPHAN_DATA_DIR to another."
+            )
+            raise SettingsError(message)
+
+
+def _may_enter(path: Path) -> bool:
+    try:
+        # As the effective user, whose rights every access is measured by.
+        return not path.is_dir() or os.access(path, os.X_OK, effective_ids=os.access in os.supports_effective_ids)
+    except PermissionError:
+        return False  # what is above it is closed
 
 
 def _unusable(settings: Settings, why: str) -> SettingsError:

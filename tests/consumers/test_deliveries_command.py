@@ -61,6 +61,10 @@ def test_people_get_a_table_without_pythons_braces_and_none(
         pending.switch(ledger, 5)
     assert "off since 1970-01-01T00:00:00.005Z" in " ".join(shown()["webhook"])
     assert "not configured" in " ".join(shown()["file"])
+    # An operator's settings need not be those of the platform: what is off is off.
+    monkeypatch.delenv("SAPHAN_WEBHOOK_URL")
+    monkeypatch.delenv("SAPHAN_WEBHOOK_SECRET")
+    assert "off since 1970-01-01T00:00:00.005Z, not configured here" in " ".join(shown()["webhook"])
 
 
 def test_parked_deliveries_and_a_switched_off_endpoint_are_shown_and_let_go(

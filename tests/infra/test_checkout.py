@@ -1,8 +1,10 @@
 """What makes a checkout run anywhere: the script, the lock files, the container files."""
 
 import os
+import pwd
 import re
 import shutil
+import stat
 import subprocess
 import tomllib
 from pathlib import Path
@@ -83,6 +85,11 @@ def test_a_complete_environment_is_used_at_once_from_any_directory(tmp_path: Pat
     assert (ended.returncode, ended.stdout) == (0, "ran -m saphan_cli status a b\n")
 
 
+def _nobody_may_pass(directory: Path) -> bool:
+    found = directory.stat()
+    return found.st_gid == pwd.getpwnam("nobody").pw_gid and bool(found.st_mode & stat.S_IXGRP)
+
+
 def test_when_packages_cannot_be_installed_the_script_fails_with_advice_and_tries_again_next_time(
     tmp_path: Path,
 ) -> None:
@@ -94,6 +101,9 @@ def test_when_packages_cannot_be_installed_the_script_fails_with_advice_and_trie
         env={**_ENVIRONMENT, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path)},
     )  # fmt: skip
     assert ended.returncode == 1
+    # The next command keeps its data in there: its owner's alone, and root's PostgreSQL must get through.
+    assert (copy / ".saphan").stat().st_mode & 0o067 == 0
+    assert os.geteuid() or _nobody_may_pass(copy / ".saphan")
     assert "run this again" in ended.stderr
     assert not (copy / ".venv" / "saphan-run.stamp").exists()
 

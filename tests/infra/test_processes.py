@@ -253,8 +253,16 @@ def test_a_platform_that_does_not_come_up_says_why_and_leaves_nothing(settings: 
 def test_stopping_while_it_starts_is_possible(settings: Settings, said: list[str]) -> None:
     platform = Platform(settings, report=said.append, roles=[_role("mute", "silent")], command=COMMAND)
     stop = threading.Event()
-    stop.set()
+
+    def stop_once_it_runs() -> None:
+        assert wait_until(log_path(settings.data_dir, "mute").exists, DEADLINE_SECONDS)
+        stop.set()
+
+    watch = threading.Thread(target=stop_once_it_runs)
+    watch.start()
     platform.start(stop=stop)
+    watch.join()
+    assert stop.is_set()
     platform.run_until(stop)
     assert {row.state for row in platform.status()} == {"stopped"}
 

@@ -67,12 +67,11 @@ def status(*, as_json: AsJson = False) -> None:
 
 
 def _sink_line(sink: str, row: "dict[str, Any] | None", *, configured: bool) -> tuple[Any, ...]:
-    """A sink for people. One that was switched off in the settings may still have a ledger."""
-    state = "not configured" if not configured else "nothing delivered yet" if row is None else "on"
+    """A sink for people. The settings here need not be those that the platform runs with; the ledger is the platform's."""
     if row is None:
-        return (sink, state, None, None, None, None)
-    if configured and row.get("off_since"):
-        state = f"off since {row['off_since']}"
+        return (sink, "nothing delivered yet" if configured else "not configured", None, None, None, None)
+    off = row.get("off_since")
+    state = ", ".join([f"off since {off}"] * bool(off) + ["not configured here"] * (not configured)) or "on"
     read = ", ".join(f"{place}: {offset}" for place, offset in row["next_offsets"].items())
     return (sink, state, row.get("waiting"), row.get("parked"), row["set_aside"], read or None)
 

@@ -1,5 +1,6 @@
 """How the platform of a data directory is started in the background and ended again: `up` and `down`."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -32,7 +33,8 @@ def register(app: typer.Typer) -> None:
         """Start broker, database and the platform's processes; they stay up until `down`.
 
         Exit codes: 0 everything runs (also when it did before); 1 a process did not come up; 2 wrong settings;
-        3 Kafka or the database could not be reached.
+        3 Kafka or the database could not be reached (with --foreground it waits for a Kafka that is set);
+        130 Ctrl-C or `down` before everything ran.
         """
         with exits.told():
             _up(postgres=postgres, foreground=foreground, as_json=as_json)
@@ -51,11 +53,14 @@ def register(app: typer.Typer) -> None:
 
 def _up(*, postgres: bool, foreground: bool, as_json: bool) -> None:
     from saphan_infra.settings import require_deliverable
-    from saphan_infra.supervisor import supervisor_process
+    from saphan_infra.supervisor import preparing_process, supervisor_process
     from saphan_infra.writable import load_settings_to_write
 
     settings = load_settings_to_write()
     require_deliverable(settings)
+    preparing = preparing_process(settings.data_dir)
+    if preparing is not None:
+        exits.stop(f"Process {preparing.pid} is starting it already. `saphan down` ends that.", exits.FAILED)
     running = supervisor_process(settings.data_dir)
     if running is not None:
         typer.echo(f"It runs already, supervised by process {running.pid}.", err=True)
@@ -79,9 +84,11 @@ def _supervise(settings: "Settings", *, postgres: bool, as_json: bool) -> None:
             platform.start(postgres=postgres, stop=stop.event)
     except (PlatformRunning, RoleFailed) as error:
         exits.stop(str(error), exits.FAILED)
-    if not stop.event.is_set():
-        _show(settings, as_json=as_json)
-        _tell("Everything runs. Ctrl-C (or `saphan down`) stops it.")
+    if stop.event.is_set():
+        platform.stop()
+        exits.stop("Everything is stopped.", exits.INTERRUPTED)
+    _show(settings, as_json=as_json)
+    _tell("Everything runs. Ctrl-C (or `saphan down`) stops it.")
     platform.run_until(stop.event)
     _tell("Everything is stopped.")
 
@@ -90,10 +97,13 @@ def _start_in_background(settings: "Settings", *, postgres: bool) -> None:
     """Run `up --foreground` in a session of its own, show what it says, return when it has started everything."""
     from saphan_infra.owned_process import tail, wait_until
     from saphan_infra.private_dirs import make_private
+    from saphan_infra.processes import make_room_in_log
     from saphan_infra.roles import log_path
+    from saphan_infra.supervisor import role_statuses
 
     log = log_path(settings.data_dir, "supervisor")
     make_private(log.parent)
+    make_room_in_log(settings)
     # Added to, never emptied: another `up` may be starting the platform and follow the same log.
     with log.open("ab") as output:
         begins = output.tell()
@@ -109,18 +119,30 @@ def _start_in_background(settings: "Settings", *, postgres: bool) -> None:
     try:
         settled = wait_until(lambda: shown.shows_readiness() or supervisor.poll() is not None, _READY_SECONDS)
     except KeyboardInterrupt:
-        supervisor.terminate()
-        supervisor.wait()
+        _end(supervisor)
         raise
     code = supervisor.poll()
     if code is not None:
         shown.shows_readiness()
         raise typer.Exit(code if code > 0 else exits.FAILED)
     if not settled:
-        supervisor.terminate()
-        supervisor.wait()
-        exits.stop(f"It did not come up within {_READY_SECONDS} s. The end of {log}:\n{tail(log)}", exits.FAILED)
+        waits_for_services = not role_statuses(settings.data_dir, ())
+        _end(supervisor)
+        exits.stop(
+            f"It did not come up within {_READY_SECONDS} s. The end of {log}:\n{tail(log)}",
+            exits.UNREACHABLE if waits_for_services else exits.FAILED,
+        )
     supervisor.returncode = 0  # it lives on without us
+
+
+def _end(supervisor: "subprocess.Popen[bytes]") -> None:
+    """End a supervisor of ours and everything that it started. One that does not end is killed; `down` finds the rest."""
+    from saphan_infra.owned_process import OwnedProcess
+    from saphan_infra.processes import SUPERVISOR_PATIENCE_SECONDS
+
+    with contextlib.suppress(ProcessLookupError):
+        OwnedProcess.of(supervisor.pid).end(SUPERVISOR_PATIENCE_SECONDS)
+    supervisor.wait()
 
 
 class _Follower:
@@ -148,8 +170,10 @@ def _down(*, as_json: bool) -> None:
     from saphan_cli.output import print_json
     from saphan_infra.processes import take_down
     from saphan_infra.settings import load_settings
+    from saphan_infra.writable import require_readable
 
     settings = load_settings()
+    require_readable(settings)
     ended = take_down(settings, _tell)
     if as_json:
         print_json({"ended": ended})
