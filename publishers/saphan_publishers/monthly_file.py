@@ -106,8 +106,9 @@ class MonthlyFile:
 
     def _line(self, number: int, raw: bytes) -> Iterator[Row | FileNote]:
         if self._section is not None and raw[:1] != b"1":
-            yield self._detail(number, raw, self._section)
-            if is_header_of_another_type(self._text(raw) or ""):
+            text = self._text(raw)
+            yield self._detail(number, raw, text, self._section)
+            if is_header_of_another_type(text or ""):
                 # The lines under it are another employer's.
                 yield from self._ended()
             return
@@ -193,8 +194,7 @@ class MonthlyFile:
         todo = "Check that this is the monthly contribution file; its layout is in publishers/README.md."
         return FileProblem("unknown_header", f"{found} in line {number}", expected, todo)
 
-    def _detail(self, number: int, raw: bytes, section: _Section) -> Row:
-        text = self._text(raw)
+    def _detail(self, number: int, raw: bytes, text: str | None, section: _Section) -> Row:
         if raw[:1] == b"2":
             section.count += 1
         else:
