@@ -12,6 +12,7 @@ from hypothesis import settings
 from saphan_infra.data_dir import checkout_cache_dir
 from saphan_infra.local_kafka import LocalKafka
 from saphan_infra.local_postgres import LocalPostgres
+from saphan_infra.settings import Settings, unknown_variables
 from saphan_schemas.topics import TOPICS
 
 CHECKOUT = Path(__file__).parents[1]
@@ -34,6 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let kafka-python be used while every other warning stays an error."""
     for line in _KAFKA_PYTHON_WARNINGS:
         config.addinivalue_line("filterwarnings", line)
+
+
+@pytest.fixture
+def nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting comes from where the tests run: no variable, no file."""
+    for name in [*unknown_variables(), *(f"SAPHAN_{name.upper()}" for name in Settings.model_fields), "SAPHAN_CONFIG"]:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture(scope="session")

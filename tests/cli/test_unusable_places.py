@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from saphan_cli.main import app
 from saphan_infra.machine import process_findings
-from saphan_infra.settings import Settings, load_settings, unknown_variables
+from saphan_infra.settings import load_settings
 
 WRITING = (
     ("up",),
@@ -24,10 +24,7 @@ WRITING = (
 
 
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [*unknown_variables(), *(f"SAPHAN_{name.upper()}" for name in Settings.model_fields), "SAPHAN_CONFIG"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+def _some_files(nothing_set: None, tmp_path: Path) -> None:
     (tmp_path / "hires.jsonl").touch()
     (tmp_path / "a-file").touch()
 

@@ -23,7 +23,7 @@ from saphan_cli.commands import test as test_command
 from saphan_infra import kafka_admin
 from saphan_infra.machine import Finding, broker_findings, collect, machine_findings
 from saphan_infra.owned_process import free_port
-from saphan_infra.settings import Settings, unknown_variables
+from saphan_infra.settings import Settings
 from saphan_projections import database
 from saphan_projections.migrate import migrate
 from saphan_schemas.topics import TOPICS
@@ -32,10 +32,7 @@ runner = CliRunner()
 
 
 @pytest.fixture(autouse=True)
-def _own_data_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [*unknown_variables(), *(f"SAPHAN_{name.upper()}" for name in Settings.model_fields), "SAPHAN_CONFIG"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+def _own_data_directory(nothing_set: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SAPHAN_DATA_DIR", str(tmp_path / "data"))
 
 

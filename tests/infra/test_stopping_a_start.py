@@ -20,7 +20,7 @@ from saphan_infra.owned_process import OwnedProcess, wait_until, write_json
 from saphan_infra.private_dirs import make_private
 from saphan_infra.processes import Platform, _locked, make_room_in_log
 from saphan_infra.roles import Role, log_path
-from saphan_infra.settings import Settings, unknown_variables
+from saphan_infra.settings import Settings
 from saphan_infra.supervisor import role_statuses, supervisor_process
 
 #: Nobody listens there: the discard port of this machine.
@@ -29,10 +29,7 @@ DEADLINE_SECONDS = 60
 
 
 @pytest.fixture(autouse=True)
-def _kafka_is_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [*unknown_variables(), *(f"SAPHAN_{name.upper()}" for name in Settings.model_fields), "SAPHAN_CONFIG"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.chdir(tmp_path)
+def _kafka_is_away(nothing_set: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SAPHAN_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("SAPHAN_KAFKA_BOOTSTRAP", NO_BROKER)
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
