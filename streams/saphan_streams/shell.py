@@ -34,6 +34,10 @@ class PositionLost(RuntimeError):
     """The log no longer holds what the database says comes next."""
 
 
+class _Leaving(Exception):
+    """The process is on its way out: what was to be done is left for the next start."""
+
+
 class Resumed(NamedTuple):
     """What an application holds after an assignment: its claims and what its predecessor left unsent."""
 
@@ -86,9 +90,13 @@ class Shell:
 
     async def resume(self, partitions: Collection[TP], bounds: Bounds) -> Mapping[TP, int]:
         """Claim the assigned partitions and say where to read on (see :class:`saphan_streams.transport.Positions`)."""
-        self._relay.start()
         wanted = [(tp.topic, tp.partition) for tp in partitions]
-        resumed = await self._when_available(lambda: self._processor.resume(wanted))
+        try:
+            resumed = await self._when_available(lambda: self._processor.resume(wanted))
+        except _Leaving:
+            # A rebalance that a stop overtakes: whatever is fetched without a position is passed over.
+            return {}
+        self._relay.start()
         for outbox_no, messages in resumed.unsent:
             await self._relay.submit(outbox_no, messages)
         # After the claim: before it, a former owner may read on, and its position would be past an end seen earlier.
@@ -106,14 +114,14 @@ class Shell:
     async def handle(self, fetch: Fetch) -> None:
         """Process a fetch whatever happens; returns when it is committed and handed to the relay, or is not ours."""
         pause_seconds = _RETRY_SECONDS_MIN
-        while not self._stopping:
+        while True:
             try:
                 await self._commit(fetch, None)
             except Fenced as fenced:
                 self._processor.reset()
                 await self._fenced(fetch, fenced)
-            except asyncio.CancelledError:
-                raise
+            except _Leaving:
+                return
             except Exception as error:  # noqa: BLE001 - whatever a message does to the code, the next one must be read
                 self._processor.reset()
                 if not may_blame_a_message(error):
@@ -129,8 +137,10 @@ class Shell:
         """Between chunks: delete what was sent and keep what must be renewed. Raises Fenced: another one is active."""
         sent = self._relay.take_sent()
         try:
-            await asyncio.get_running_loop().run_in_executor(self.thread, self._processor.tidy, sent)
+            await self._in_thread(lambda: self._processor.tidy(sent))
             self._relay.forget(sent)
+        except _Leaving:
+            return
         except Exception as error:
             self._relay.put_back(sent)
             if not isinstance(error, (DatabaseUnavailable, *DATABASE_ERRORS)):
@@ -197,12 +207,14 @@ class Shell:
     async def _refuse(self, chunk: Chunk, poison: str) -> None:
         """Put a message into the dead letters. When even that fails, wait: to go on would lose the message."""
         pause_seconds = _RETRY_SECONDS_MIN
-        while not self._stopping:
+        while True:
             try:
                 await self._commit((chunk,), poison)
             except Fenced as fenced:
                 self._processor.reset()
                 await self._fenced((chunk,), fenced)
+            except _Leaving:
+                return
             except Exception as error:  # noqa: BLE001 - see the docstring
                 self._processor.reset()
                 what = "a message can neither be processed nor refused, trying again"
@@ -231,7 +243,7 @@ class Shell:
         with self._database.under_way():
             while True:
                 try:
-                    result = await asyncio.get_running_loop().run_in_executor(self.thread, work)
+                    result = await self._in_thread(work)
                 except DatabaseUnavailable as away:
                     self._processor.reset()
                     log.warning("waiting for the database", why=str(away), pause_seconds=pause_seconds)
@@ -240,6 +252,15 @@ class Shell:
                 else:
                     self._database.note(is_answered=True)
                     return result
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        """Raises _Leaving after a stop: what was given up must not be taken again, and nobody sends any more."""
+        if self._stopping:
+            raise _Leaving
+        result = await asyncio.get_running_loop().run_in_executor(self.thread, work)
+        if self._stopping:
+            raise _Leaving
+        return result
 
 
 def _halves(fetch: Fetch) -> tuple[Fetch, Fetch]:

@@ -22,6 +22,7 @@ _NEITHER = (
 )  # fmt: skip
 _AWAY = _SHELL + "test_a_chunk_waits_while_the_database_is_away_and_is_then_processed_once"
 _REFUSES = _SHELL + "test_a_database_that_refuses_for_want_of_rights_is_waited_for_and_no_message_is_blamed"
+_OVERTAKEN = _SHELL + "test_an_assignment_that_a_stop_overtakes_takes_nothing_that_was_given_up"
 _ORDER = _RELAY + "test_the_order_is_kept_while_the_broker_fails"
 _FOUND = "streams/test_found_by_simulation.py::"
 _PLAIN = "streams/test_plain_records.py::"
@@ -174,8 +175,18 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "a database that is away is taken for a bad message",
-        "self.thread, work)\n                except DatabaseUnavailable as away:",
-        "self.thread, work)\n                except TimeoutError as away:", _AWAY,
+        "self._in_thread(work)\n                except DatabaseUnavailable as away:",
+        "self._in_thread(work)\n                except TimeoutError as away:", _AWAY,
+    ),
+    _shell(
+        "a process on its way out takes again what it gave up",
+        "if self._stopping:\n            raise _Leaving\n        result", "result",
+        _SHELL + "test_what_is_due_between_chunks_after_the_stop_is_left_for_the_next_start",
+        _OVERTAKEN,
+    ),
+    _shell(
+        "a claim that a stop overtakes begins to send and to read",
+        "if self._stopping:\n            raise _Leaving\n        return result", "return result", _OVERTAKEN,
     ),
     _shell(
         "a right that was taken away is blamed on the message",

@@ -1,6 +1,7 @@
 """That a chunk is processed whatever happens around it: database away, a message that breaks the code, another owner."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Mapping, Sequence
 
 import psycopg
 import pytest
@@ -13,7 +14,7 @@ from saphan_projections.database import DatabaseUnavailable
 from saphan_projections.offsets import Claim, Fenced, OutgoingMessage
 from saphan_schemas.topics import WORKER_RECORDS
 from saphan_streams import shell as shell_module
-from saphan_streams.shell import PositionLost, Shell
+from saphan_streams.shell import PositionLost, Resumed, Shell
 
 
 @pytest.fixture(autouse=True)
@@ -252,6 +253,48 @@ def test_a_chunk_that_comes_after_the_stop_is_left_for_the_next_start() -> None:
     run(processor, work)
     assert processor.released
     assert processor.committed == processor.refused == []
+
+
+def test_what_is_due_between_chunks_after_the_stop_is_left_for_the_next_start() -> None:
+    """A worker told to stop at that moment ended with exit code 1: its thread was gone."""
+    tidied = []
+
+    class Tidying(Processor):
+        def tidy(self, sent: set[int]) -> None:
+            tidied.append((self.released, sent))
+
+    async def work(shell: Shell) -> None:
+        await shell.tidy()
+        await shell.stop()
+        await shell.tidy()
+
+    run(Tidying(), work)
+    assert tidied == [(False, set())]
+
+
+@pytest.mark.parametrize(("is_under_way", "away_times"), [(False, 0), (True, 0), (True, 3)])
+def test_an_assignment_that_a_stop_overtakes_takes_nothing_that_was_given_up(
+    is_under_way: bool, away_times: int
+) -> None:
+    """Neither one that begins after the stop nor one that waits for the database meanwhile."""
+    claimed_after_release: list[bool] = []
+    trouble = failing(away_times, DatabaseUnavailable("away"))
+
+    class Claiming(Processor):
+        def resume(self, partitions: Sequence[tuple[str, int]]) -> Resumed:
+            found = super().resume(partitions)
+            claimed_after_release.append(self.released)
+            return found
+
+    async def work(shell: Shell) -> None:
+        assigned = asyncio.create_task(shell.resume([TP(TOPIC, 0)], log_of(0, 10)))
+        if is_under_way:
+            await asyncio.sleep(0)
+        await shell.stop()
+        assert await assigned == {}
+
+    run(Claiming(trouble), work, lambda: pytest.fail("is not ready when it leaves"))
+    assert claimed_after_release == ([False] if is_under_way and not away_times else [])
 
 
 @pytest.mark.parametrize(
