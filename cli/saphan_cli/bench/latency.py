@@ -1,7 +1,7 @@
 """How long an alert takes from the event that caused it, at a steady rate of events."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -23,9 +23,9 @@ _DRAIN_SECONDS_MAX = 30
 class Pace:
     """Sends messages evenly: each tick what is due by now, with the moment of sending as their timestamp."""
 
-    def __init__(self, producer: BatchProducer, messages: Iterator[tuple[str, Message]], per_second_wanted: float):
+    def __init__(self, producer: BatchProducer, messages: Iterable[tuple[str, Message]], per_second_wanted: float):
         self._producer = producer
-        self._messages = messages
+        self._messages = iter(messages)
         self._per_second = per_second_wanted
         self.sent = 0
         self.seconds = 0.0
@@ -105,11 +105,11 @@ def _until_none() -> Callable[[list[int]], bool]:
 async def _measure(stand: Stand, province: Province, rate: float, seconds: float, eye: Eye) -> dict[str, Any]:
     producer = BatchProducer(stand.settings.bootstrap, "saphan-bench-pace")
     await producer.start()
-    messages = iter(list(province.newcomers()))
+    newcomers = province.newcomers()
     try:
         async with _Receiver(stand.settings.bootstrap) as receiver:
             receiving = asyncio.create_task(receiver.run())
-            pace = Pace(producer, messages, rate)
+            pace = Pace(producer, newcomers, rate)
             sending = asyncio.create_task(pace.run(seconds))
             lags = await _lags_while(eye, lambda _lags: not sending.done())
             await sending

@@ -64,14 +64,14 @@ class Province:
             )
             yield from _messages(spool, self.size.events)
 
-    def newcomers(self) -> Iterator[tuple[str, Message]]:
-        """The same of the workers after those."""
+    def newcomers(self) -> list[tuple[str, Message]]:
+        """The same of the workers after those; all at once, since whoever paces them must not wait for a simulation."""
         with _scratch() as scratch:
             spool = Spool(scratch)
             for number in range(self.size.workers + 1, self._world.workers + 1):
                 for event in self._world.worker(number).events:
                     spool.add(spooled_wire(*event))
-            yield from _messages(spool, self._newcomer_events)
+            return list(_messages(spool, self._newcomer_events))
 
     def newest_heartbeat(self, feed: str) -> dict[str, int] | None:
         """Up to when the simulated agency says that its feed is complete, and when; None when it says nothing."""
