@@ -90,13 +90,13 @@ class Shell:
 
     async def resume(self, partitions: Collection[TP], bounds: Bounds) -> Mapping[TP, int]:
         """Claim the assigned partitions and say where to read on (see :class:`saphan_streams.transport.Positions`)."""
+        self._relay.start()
         wanted = [(tp.topic, tp.partition) for tp in partitions]
         try:
             resumed = await self._when_available(lambda: self._processor.resume(wanted))
         except _Leaving:
             # A rebalance that a stop overtakes: whatever is fetched without a position is passed over.
             return {}
-        self._relay.start()
         for outbox_no, messages in resumed.unsent:
             await self._relay.submit(outbox_no, messages)
         # After the claim: before it, a former owner may read on, and its position would be past an end seen earlier.
