@@ -113,15 +113,19 @@ class Shell:
 
     async def handle(self, fetch: Fetch) -> None:
         """Process a fetch whatever happens; returns when it is committed and handed to the relay, or is not ours."""
+        await self._pass(fetch)
+
+    async def _pass(self, fetch: Fetch) -> bool:
+        """:meth:`handle`; of a fetch of one partition: whether its position has moved behind it."""
         pause_seconds = _RETRY_SECONDS_MIN
         while True:
             try:
-                await self._commit(fetch, None)
+                return await self._commit(fetch, None)
             except Fenced as fenced:
                 self._processor.reset()
-                await self._fenced(fetch, fenced)
+                return await self._fenced(fetch, fenced)
             except _Leaving:
-                return
+                return False
             except Exception as error:  # noqa: BLE001 - whatever a message does to the code, the next one must be read
                 self._processor.reset()
                 if not may_blame_a_message(error):
@@ -129,9 +133,7 @@ class Shell:
                         "the database refuses, trying again", fetch[0], error, pause_seconds
                     )
                     continue
-                if not self._stopping:
-                    await self._isolate(fetch, error)
-            return
+                return not self._stopping and await self._isolate(fetch, error)
 
     async def tidy(self) -> None:
         """Between chunks: delete what was sent and keep what must be renewed. Raises Fenced: another one is active."""
@@ -163,7 +165,9 @@ class Shell:
             log.warning("stopped without giving up the lease", why=first_line(error))
         self.thread.shutdown(wait=True)
 
-    async def _commit(self, fetch: Fetch, poison: str | None) -> None:
+    async def _commit(self, fetch: Fetch, poison: str | None) -> bool:
+        """False: nothing of it is ours."""
+
         def commit() -> Unsent | None:
             with TRANSACTION_SECONDS.labels(self.name).time():
                 return self._processor.commit(fetch, sent, poison)
@@ -178,49 +182,50 @@ class Shell:
         if unsent is None:
             # Not ours any more: nothing was written, and so nothing was deleted.
             self._relay.put_back(sent)
-            return
+            return False
         self._relay.forget(sent)
         for outbox_no, messages in unsent:
             await self._relay.submit(outbox_no, messages)
+        return True
 
-    async def _fenced(self, fetch: Fetch, fenced: Fenced) -> None:
+    async def _fenced(self, fetch: Fetch, fenced: Fenced) -> bool:
         """Some of the partitions belong to somebody else; those that do not must not be passed over."""
         self._database.note(is_answered=True)
         if len(fetch) == 1:
             log.warning("dropped a chunk that another owner processes", why=str(fenced))
-            return
-        for chunk in fetch:
-            await self.handle((chunk,))
+            return False
+        return all([await self._pass((chunk,)) for chunk in fetch])
 
-    async def _isolate(self, fetch: Fetch, error: Exception) -> None:
+    async def _isolate(self, fetch: Fetch, error: Exception) -> bool:
         """Halve a fetch that breaks the code until the message that does it stands alone, and refuse that one."""
         first, *others = fetch
         where = {"topic": first.topic, "partition": first.partition, "offset": first.records[0].offset}
         if not others and len(first.records) == 1:
             log.error("a message breaks the processing, it goes to the dead letters", error=repr(type(error)), **where)
-            await self._refuse(first, f"processing raised {type(error).__name__}")
-            return
+            return await self._refuse(first, f"processing raised {type(error).__name__}")
         log.error("a fetch failed, looking for the message that does it", error=repr(type(error)), **where)
-        for half in _halves(fetch):
-            await self.handle(half)
+        before, after = _halves(fetch)
+        is_passed = await self._pass(before)
+        if not is_passed and not others:
+            # Not ours just then. The partition may be ours again by now, and what follows would pass over what is before.
+            return False
+        return await self._pass(after) and is_passed
 
-    async def _refuse(self, chunk: Chunk, poison: str) -> None:
+    async def _refuse(self, chunk: Chunk, poison: str) -> bool:
         """Put a message into the dead letters. When even that fails, wait: to go on would lose the message."""
         pause_seconds = _RETRY_SECONDS_MIN
         while True:
             try:
-                await self._commit((chunk,), poison)
+                return await self._commit((chunk,), poison)
             except Fenced as fenced:
                 self._processor.reset()
-                await self._fenced((chunk,), fenced)
+                return await self._fenced((chunk,), fenced)
             except _Leaving:
-                return
+                return False
             except Exception as error:  # noqa: BLE001 - see the docstring
                 self._processor.reset()
                 what = "a message can neither be processed nor refused, trying again"
                 pause_seconds = await self._pause(what, chunk, error, pause_seconds)
-                continue
-            return
 
     async def _pause(self, what: str, chunk: Chunk, error: Exception, pause_seconds: float) -> float:
         """Wait for an operator; how long to wait the next time."""

@@ -158,7 +158,7 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "a chunk that fails is acknowledged and lost",
-        "await self._isolate(fetch, error)", "pass", _POISON,
+        "return not self._stopping and await self._isolate(fetch, error)", "return True", _POISON,
     ),
     _shell(
         "a message that breaks the code takes its neighbours with it",
@@ -170,8 +170,13 @@ _OF_THE_SHELL = (
     ),
     _shell(
         "a message that cannot be refused is passed over",
-        "await self._pause(what, chunk, error, pause_seconds)\n                continue",
-        "await self._pause(what, chunk, error, pause_seconds)", _NEITHER,
+        "pause_seconds = await self._pause(what, chunk, error, pause_seconds)\n\n",
+        "return True\n\n", _NEITHER,
+    ),
+    _shell(
+        "what follows a message that was not ours is committed over it",
+        "if not is_passed and not others:", "if not first:",
+        _SHELL + "test_what_follows_a_message_that_was_another_owners_just_then_is_left_to_be_read_again",
     ),
     _shell(
         "a database that is away is taken for a bad message",
@@ -181,7 +186,6 @@ _OF_THE_SHELL = (
     _shell(
         "a process on its way out takes again what it gave up",
         "if self._stopping:\n            raise _Leaving\n        result", "result",
-        _SHELL + "test_what_is_due_between_chunks_after_the_stop_is_left_for_the_next_start",
         _OVERTAKEN,
     ),
     _shell(

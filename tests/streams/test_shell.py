@@ -139,6 +139,31 @@ def test_a_message_that_breaks_the_code_is_refused_and_all_others_processed(coun
         assert sorted(value for value in producer.sent if value) == sorted(value.encode() for value in values)
 
 
+@pytest.mark.parametrize("is_fenced", [False, True])
+def test_what_follows_a_message_that_was_another_owners_just_then_is_left_to_be_read_again(is_fenced: bool) -> None:
+    """While a bad message is looked for, rebalances take the partition away and bring it back."""
+    tries = []
+
+    def trouble(found: list[str], poison: str | None) -> None:
+        tries.append(found)
+        processor.is_ours = is_fenced or len(tries) != 2
+        if len(tries) == 1:
+            raise ZeroDivisionError
+        if is_fenced and len(tries) == 2:
+            message = "another owner"
+            raise Fenced(message)
+
+    processor = Processor(trouble)
+
+    async def work(shell: Shell) -> None:
+        await shell.handle(fetch(["a", "b"]))
+        assert (tries, processor.committed) == ([["a", "b"], ["a"]], [])
+        await shell.handle(fetch(["a", "b"]))
+
+    run(processor, work)
+    assert processor.committed == ["a", "b"]
+
+
 def test_a_message_that_can_neither_be_processed_nor_refused_holds_the_partition_instead_of_being_lost() -> None:
     """Faust acknowledges an event whose agent raised; the next chunk would have passed over the message."""
     refusals_that_fail = [3]
